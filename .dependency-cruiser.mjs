@@ -1,0 +1,75 @@
+/** The walls of the house. Each rule says in one sentence what it keeps. */
+export default {
+  forbidden: [
+    {
+      name: 'no-app-to-app',
+      comment: 'An app could move to its own repository tomorrow: it talks to another over HTTP, never by import.',
+      severity: 'error',
+      from: { path: '^apps/([^/]+)/' },
+      to: { path: '^apps/([^/]+)/', pathNot: '^apps/$1/' },
+    },
+    {
+      name: 'no-lib-to-app',
+      comment: 'A library serves every app and so knows none.',
+      severity: 'error',
+      from: { path: '^libs/' },
+      to: { path: '^apps/' },
+    },
+    {
+      name: 'contracts-stand-alone',
+      comment: 'What services say to each other must not depend on how any of them is built.',
+      severity: 'error',
+      from: { path: '^libs/contracts/' },
+      to: { path: '^(apps|libs)/', pathNot: '^libs/contracts/' },
+    },
+    {
+      name: 'core-without-nest',
+      comment: 'A core must be usable, and testable, without the framework.',
+      severity: 'error',
+      from: { path: '/core/' },
+      to: { path: '@nestjs/' },
+    },
+    {
+      name: 'no-deep-imports',
+      comment: 'A library is reached through its index, so that its inside can change.',
+      severity: 'error',
+      from: { path: '^(apps|libs|scripts|test|bench)/(?:([^/]+)/)?' },
+      to: { path: '^libs/([^/]+)/src/(?!index\\.ts)', pathNot: '^libs/$2/' },
+    },
+    {
+      name: 'testing-stays-in-tests',
+      comment: 'Test helpers must not end up in what runs.',
+      severity: 'error',
+      from: { path: '^(apps|libs)/[^/]+/src/', pathNot: '(\\.spec\\.ts$|^libs/testing/)' },
+      to: { path: '^libs/(testing|embedded-postgres)/', pathNot: '^libs/embedded-postgres/src/' },
+    },
+    {
+      name: 'no-cycles',
+      comment: 'Two files that need each other are one file, or there is a third one missing.',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    {
+      name: 'no-unlisted-packages',
+      comment: 'What is imported must be in package.json, or the next install breaks it.',
+      severity: 'error',
+      from: {},
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'unknown', 'undetermined'] },
+    },
+    {
+      name: 'no-development-packages-in-production',
+      comment: 'Production images carry no development dependencies.',
+      severity: 'error',
+      from: { path: '^(apps|libs)/[^/]+/(src|migrations)/', pathNot: '(\\.spec\\.ts$|^libs/(testing|embedded-postgres)/)' },
+      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^(dist|\\.gravitas)/' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['source', 'import', 'node', 'default', 'types'] },
+  },
+};

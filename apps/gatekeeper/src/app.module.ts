@@ -1,0 +1,67 @@
+import { type DynamicModule, Global, Module } from '@nestjs/common';
+import { AuditModule, PostgresSink } from '#audit';
+import { createPool } from '#database';
+import { AccessControl } from '#http';
+import { type Logger } from '#logging';
+import { ServiceModule, type ServiceDefinition } from '#service';
+import { migrations } from '../migrations/index.js';
+import { AuditIngest } from './audit/audit-ingest.js';
+import { AuditSearch } from './audit/audit-search.js';
+import { AuditController } from './audit/audit.controller.js';
+import { PartitionKeeper } from './audit/partition-keeper.js';
+import { CONFIG, loadConfig, type GatekeeperConfig } from './config.js';
+import { PolicyStore } from './policy/policy-store.js';
+import { PolicyController } from './policy/policy.controller.js';
+import { TokenVerifier } from './tokens/token-verifier.js';
+import { TokensController } from './tokens/tokens.controller.js';
+import { Decisions } from './validate/decisions.js';
+import { LocalAccessControl } from './validate/local-access-control.js';
+import { ValidateController } from './validate/validate.controller.js';
+
+const SINK_CONNECTIONS = 2;
+const INGEST_CONNECTIONS = 4;
+
+/** Global, because the access guard of every route asks it. */
+@Global()
+@Module({})
+class AppModule {
+  static forRoot(config: GatekeeperConfig, logger: Logger): DynamicModule {
+    const { service } = config;
+    const sink = (name: string, connections: number) =>
+      new PostgresSink(
+        createPool(service.database.url, `gravitas-gatekeeper-${name}`, connections, (error) =>
+          logger.warn({ err: error }, `a connection of the ${name} pool broke`),
+        ),
+      );
+    return {
+      module: AppModule,
+      imports: [
+        ServiceModule.forRoot({ service, logger, entities: [], migrations }),
+        AuditModule.forRoot({ service, logger, createSink: () => sink('audit', SINK_CONNECTIONS) }),
+      ],
+      controllers: [ValidateController, PolicyController, TokensController, AuditController],
+      providers: [
+        { provide: CONFIG, useValue: config },
+        TokenVerifier,
+        PolicyStore,
+        Decisions,
+        { provide: AccessControl, useClass: LocalAccessControl },
+        AuditSearch,
+        { provide: AuditIngest, useFactory: () => new AuditIngest(sink('ingest', INGEST_CONNECTIONS)) },
+        PartitionKeeper,
+      ],
+      exports: [AccessControl],
+    };
+  }
+}
+
+export const gatekeeper: ServiceDefinition<GatekeeperConfig> = {
+  describe: {
+    title: 'Gravitas Gatekeeper',
+    description: 'Decides what an agent may do, and keeps the audit trail of the whole control plane.',
+  },
+  loadConfig,
+  entities: [],
+  migrations,
+  module: (config, logger) => AppModule.forRoot(config, logger),
+};

@@ -1,0 +1,79 @@
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { type AuditEvent, type AuditPage, type AuditQuery } from '#contracts';
+import { ServiceError } from '#errors';
+import { decodeCursor, encodeCursor } from './audit-cursor.js';
+
+/** Microseconds since the epoch: what a JavaScript Date would cut off is kept. */
+const MICROSECONDS = `(extract(epoch FROM timestamp) * 1000000)::bigint`;
+
+const SELECT = `
+  SELECT id, tenant_id, service, ghost_id, shell_id, action, resource, result, reason, request_id, session_id, entities, metadata,
+         to_char(timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS timestamp, ${MICROSECONDS}::text AS cursor_time
+  FROM audit_log`;
+
+type Row = AuditEvent & { cursor_time: string };
+
+/** Reads the trail. A tenant of null means all of them. */
+@Injectable()
+export class AuditSearch {
+  constructor(private readonly database: DataSource) {}
+
+  /** Newest first, by (timestamp, id). */
+  async find(query: AuditQuery, tenant: string | null): Promise<AuditPage> {
+    const { where, values } = conditions(query, tenant);
+    // One more than asked for tells whether there is a next page.
+    const rows = await this.database.query<Row[]>(
+      `${SELECT} ${where} ORDER BY timestamp DESC, id DESC LIMIT $${values.length + 1}`,
+      [...values, query.limit + 1],
+    );
+    const page = rows.slice(0, query.limit);
+    const last = page.at(-1);
+    const more = rows.length > page.length && last !== undefined;
+    return {
+      events: page.map(toEvent),
+      next_cursor: more ? encodeCursor({ timestamp: last.cursor_time, id: last.id }) : null,
+    };
+  }
+
+  /** @throws ServiceError not_found */
+  async get(id: string, tenant: string | null): Promise<AuditEvent> {
+    const [row] = await this.database.query<Row[]>(`${SELECT} WHERE id = $1 AND ($2::text IS NULL OR tenant_id = $2)`, [
+      id,
+      tenant,
+    ]);
+    if (!row) throw new ServiceError('not_found', 'event_not_found', `There is no audit event ${id}`);
+    return toEvent(row);
+  }
+}
+
+function conditions(query: AuditQuery, tenant: string | null): { where: string; values: unknown[] } {
+  const values: unknown[] = [];
+  const clauses: string[] = [];
+  const add = (clause: (parameter: string) => string, value: unknown) => clauses.push(clause(`$${values.push(value)}`));
+
+  if (tenant !== null) add((p) => `tenant_id = ${p}`, tenant);
+  for (const column of ['ghost_id', 'action', 'resource', 'result', 'service'] as const)
+    if (query[column] !== undefined) add((p) => `${column} = ${p}`, query[column]);
+  if (query.from !== undefined) add((p) => `timestamp >= ${p}::timestamptz`, query.from);
+  if (query.to !== undefined) add((p) => `timestamp < ${p}::timestamptz`, query.to);
+  if (query.entity !== undefined) {
+    const [kind, ...id] = query.entity.split(':');
+    add((p) => `entities @> ${p}::jsonb`, JSON.stringify([{ kind, id: id.join(':') }]));
+  }
+  if (query.cursor !== undefined) {
+    const cursor = decodeCursor(query.cursor);
+    const time = `$${values.push(cursor.timestamp)}`;
+    // An interval of microseconds is exact, where to_timestamp(double precision) is not.
+    add(
+      (p) => `(timestamp, id) < ('epoch'::timestamptz + ${time}::bigint * interval '1 microsecond', ${p}::uuid)`,
+      cursor.id,
+    );
+  }
+  return { where: clauses.length > 0 ? `WHERE ${clauses.join(' AND ')}` : '', values };
+}
+
+/** Milliseconds are enough to write where there is nothing below them. */
+function toEvent({ cursor_time: _, ...row }: Row): AuditEvent {
+  return { ...row, timestamp: row.timestamp.replace(/000Z$/, 'Z') };
+}

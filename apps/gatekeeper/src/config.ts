@@ -1,0 +1,42 @@
+import { env, loadServiceConfig, type Environment, type ServiceConfig } from '#config';
+
+export interface GatekeeperConfig {
+  service: ServiceConfig;
+  jwt: {
+    /** For HS256. */
+    secret: string;
+    /** For RS256, ES256 and EdDSA: where the identity provider publishes its keys. */
+    jwksUrl?: string | undefined;
+    issuer?: string | undefined;
+    audience?: string | undefined;
+  };
+  policyPath: string;
+}
+
+/** @throws ConfigError naming all bad settings together */
+export function loadConfig(environment: Environment): GatekeeperConfig {
+  const { service, own } = loadServiceConfig(
+    'gatekeeper',
+    {
+      JWT_SECRET_KEY: env.secret(32),
+      GATEKEEPER_JWKS_URL: env.httpUrl().optional(),
+      GATEKEEPER_JWT_ISSUER: env.text().optional(),
+      GATEKEEPER_JWT_AUDIENCE: env.text().optional(),
+      ACCESS_POLICY_PATH: env.text().default('apps/gatekeeper/config/access-policies.yaml'),
+    },
+    environment,
+  );
+  return {
+    service,
+    jwt: {
+      secret: own.JWT_SECRET_KEY,
+      jwksUrl: own.GATEKEEPER_JWKS_URL,
+      issuer: own.GATEKEEPER_JWT_ISSUER,
+      audience: own.GATEKEEPER_JWT_AUDIENCE,
+    },
+    policyPath: own.ACCESS_POLICY_PATH,
+  };
+}
+
+/** Injects the configuration. */
+export const CONFIG = Symbol('gatekeeper config');

@@ -1,0 +1,91 @@
+import type pg from 'pg';
+import { type AuditEvent } from '#contracts';
+import { copyInto, type CopyTarget, type CopyValue } from '#database';
+import { SinkRejectedError } from '../errors.js';
+import { type AuditSink, type SinkResult } from '../sink.js';
+
+const COLUMNS = {
+  id: 'uuid',
+  tenant_id: 'text',
+  timestamp: 'timestamptz',
+  service: 'text',
+  ghost_id: 'text',
+  shell_id: 'text',
+  action: 'text',
+  resource: 'text',
+  result: 'text',
+  reason: 'text',
+  request_id: 'text',
+  session_id: 'text',
+  entities: 'jsonb',
+  metadata: 'jsonb',
+} as const satisfies CopyTarget['columns'];
+
+const UNIQUE_VIOLATION = '23505';
+/** SQLSTATE classes 22 (data exception) and 23 (integrity constraint violation, such as a month without a partition). */
+const PERMANENT = /^2[23]/;
+
+/**
+ * Writes batches to audit_log by COPY: straight into the table while ids are new, and through a temporary table that leaves out
+ * what is there already when one is not (after an unknown outcome, or when a sender repeats itself).
+ * The role needs INSERT and SELECT on audit_log and TEMP on the database, nothing else.
+ */
+export class PostgresSink implements AuditSink {
+  constructor(private readonly pool: pg.Pool) {}
+
+  async write(events: readonly AuditEvent[]): Promise<SinkResult> {
+    const client = await this.pool.connect();
+    let broken: Error | undefined;
+    try {
+      return await this.copy(client, events);
+    } catch (error) {
+      if (isDatabaseError(error) && PERMANENT.test(error.code))
+        throw new SinkRejectedError(error.message, { cause: error });
+      broken = error as Error;
+      throw error;
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.pool.end();
+  }
+
+  private async copy(client: pg.PoolClient, events: readonly AuditEvent[]): Promise<SinkResult> {
+    try {
+      await copyInto(client, { table: 'audit_log', columns: COLUMNS }, rows(events));
+      return { accepted: events.length, duplicates: 0 };
+    } catch (error) {
+      if (!isDatabaseError(error) || error.code !== UNIQUE_VIOLATION) throw error;
+      return this.merge(client, events);
+    }
+  }
+
+  private async merge(client: pg.PoolClient, events: readonly AuditEvent[]): Promise<SinkResult> {
+    await client.query('BEGIN');
+    try {
+      await client.query('CREATE TEMP TABLE incoming (LIKE audit_log) ON COMMIT DROP');
+      await copyInto(client, { table: 'incoming', columns: COLUMNS }, rows(events));
+      const columns = Object.keys(COLUMNS).join(', ');
+      const { rowCount } = await client.query(
+        `INSERT INTO audit_log (${columns}) SELECT ${columns} FROM incoming ON CONFLICT DO NOTHING`,
+      );
+      await client.query('COMMIT');
+      const accepted = rowCount ?? 0;
+      return { accepted, duplicates: events.length - accepted };
+    } catch (error) {
+      await client.query('ROLLBACK').catch(() => undefined);
+      throw error;
+    }
+  }
+}
+
+function* rows(events: readonly AuditEvent[]): Generator<CopyValue[]> {
+  const names = Object.keys(COLUMNS) as (keyof typeof COLUMNS)[];
+  for (const event of events) yield names.map((name) => event[name]);
+}
+
+function isDatabaseError(error: unknown): error is Error & { code: string } {
+  return error instanceof Error && typeof (error as { code?: unknown }).code === 'string';
+}

@@ -1,0 +1,3 @@
+export * from './core/index.js';
+export { AuditModule, type AuditModuleOptions } from './audit.module.js';
+export { AuditTrail } from './audit-trail.js';

@@ -1,0 +1,128 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/**
+ * A bounded write-behind buffer for what may be lost when the process is killed, but not otherwise: telemetry, usage,
+ * routing decisions. (The audit trail has its own, stricter one.)
+ *
+ *   capacity   `capacity` items, waiting and in flight
+ *   batch      at most `maxBatch` items, in the order in which they came; one write at a time
+ *   interval   a write begins at most `intervalMs` after the first waiting item, or at once when a batch is full
+ *   when full  `offer` says false and takes nothing; the caller decides
+ *   failure    the batch is tried again, with a growing pause up to `maxPauseMs`, until it succeeds or the buffer is closed;
+ *              a batch that `isPermanent` says can never succeed is given up and reported to `onLost`
+ *   on close   nothing more is taken; what waits is written until the deadline; the rest is reported to `onLost`
+ *   a crash    loses what waits and what is in flight
+ */
+export interface BatchBufferOptions<T> {
+  write: (batch: readonly T[]) => Promise<unknown>;
+  capacity: number;
+  maxBatch: number;
+  intervalMs: number;
+  maxPauseMs?: number;
+  isPermanent?: (error: unknown) => boolean;
+  /** Told once when writing starts to fail, and of nothing more until it works again. */
+  onFailing?: (error: unknown) => void;
+  onRecovered?: () => void;
+  onLost?: (items: readonly T[], reason: unknown) => void;
+}
+
+const FIRST_PAUSE_MS = 100;
+
+export class BatchBuffer<T> {
+  private waiting: T[] = [];
+  private inFlight = 0;
+  private timer: NodeJS.Timeout | undefined;
+  private writer: Promise<void> | undefined;
+  private readonly stop = new AbortController();
+  private closed = false;
+
+  constructor(private readonly options: BatchBufferOptions<T>) {}
+
+  /** Items accepted and not yet written. */
+  get size(): number {
+    return this.waiting.length + this.inFlight;
+  }
+
+  get capacity(): number {
+    return this.options.capacity;
+  }
+
+  /** Takes an item, unless the buffer is full or closed. */
+  offer(item: T): boolean {
+    return this.offerAll([item]);
+  }
+
+  /** Takes all of them or none. */
+  offerAll(items: readonly T[]): boolean {
+    if (this.closed || this.size + items.length > this.options.capacity) return false;
+    for (const item of items) this.waiting.push(item);
+    if (this.waiting.length >= this.options.maxBatch) this.start();
+    else this.timer ??= setTimeout(() => this.start(), this.options.intervalMs);
+    return true;
+  }
+
+  /** Resolves when everything accepted so far is written (or given up as permanent). */
+  async flush(): Promise<void> {
+    while (this.size > 0 && !this.stop.signal.aborted) {
+      this.start();
+      await this.writer;
+    }
+  }
+
+  /** Takes no more, writes what waits for at most `deadlineMs`. Twice is the same as once. */
+  async close(deadlineMs = 5000): Promise<void> {
+    this.closed = true;
+    const deadline = setTimeout(
+      () => this.stop.abort(new Error('the buffer was closed before it could write')),
+      deadlineMs,
+    );
+    try {
+      await this.flush();
+    } finally {
+      clearTimeout(deadline);
+      clearTimeout(this.timer);
+    }
+    const lost = this.waiting.splice(0);
+    if (lost.length > 0) this.options.onLost?.(lost, this.stop.signal.reason);
+  }
+
+  private start(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    this.writer ??= this.writeAll().finally(() => {
+      this.writer = undefined;
+    });
+  }
+
+  private async writeAll(): Promise<void> {
+    while (this.waiting.length > 0 && !this.stop.signal.aborted) {
+      const batch = this.waiting.splice(0, this.options.maxBatch);
+      this.inFlight = batch.length;
+      if (!(await this.writeOne(batch))) this.waiting = batch.concat(this.waiting);
+      this.inFlight = 0;
+    }
+  }
+
+  /** @returns false when the buffer was closed before the batch could be written */
+  private async writeOne(batch: readonly T[]): Promise<boolean> {
+    for (let pause = FIRST_PAUSE_MS, failing = false; ; pause = Math.min(pause * 2, this.options.maxPauseMs ?? 5000)) {
+      try {
+        await this.options.write(batch);
+        if (failing) this.options.onRecovered?.();
+        return true;
+      } catch (error) {
+        if (this.options.isPermanent?.(error)) {
+          this.options.onLost?.(batch, error);
+          return true;
+        }
+        if (!failing) this.options.onFailing?.(error);
+        failing = true;
+      }
+      try {
+        await sleep(pause * (0.5 + Math.random() / 2), undefined, { signal: this.stop.signal });
+      } catch {
+        return false;
+      }
+    }
+  }
+}

@@ -1,0 +1,1 @@
+export { BatchBuffer, type BatchBufferOptions } from './batch-buffer.js';

@@ -1,0 +1,58 @@
+import { type Dispatcher } from 'undici';
+import { modelList, registryModels, type ModelList, type RegistryModels, type RegistryQuery } from '#contracts';
+import { PeerClient } from './peer-client.js';
+
+/** The router answers when the model begins to: that may take a while. */
+const FIRST_BYTE_TIMEOUT_MS = 330_000;
+const BETWEEN_BYTES_TIMEOUT_MS = 120_000;
+
+export class RouterClient extends PeerClient {
+  models(agentToken: string, requestId?: string): Promise<ModelList> {
+    return this.call({
+      method: 'GET',
+      path: '/v1/models',
+      agentToken,
+      requestId,
+      idempotent: true,
+      response: modelList,
+    });
+  }
+
+  registry(query: RegistryQuery, requestId?: string): Promise<RegistryModels> {
+    const parameters = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined);
+    return this.call({
+      method: 'GET',
+      path: `/v1/registry/models?${new URLSearchParams(parameters).toString()}`,
+      requestId,
+      idempotent: true,
+      response: registryModels,
+    });
+  }
+
+  /**
+   * A chat completion as the agent itself. The answer is handed over as it comes, whatever its status.
+   *
+   * @param signal aborts the call, and with it the model's work
+   * @throws ServiceError unavailable when the router does not answer
+   */
+  async chat(
+    agentToken: string,
+    body: unknown,
+    requestId: string,
+    signal: AbortSignal,
+  ): Promise<Dispatcher.ResponseData> {
+    try {
+      return await this.pool.request({
+        method: 'POST',
+        path: '/v1/chat/completions',
+        headers: await this.headers({ agentToken, requestId }),
+        body: JSON.stringify(body),
+        signal,
+        headersTimeout: FIRST_BYTE_TIMEOUT_MS,
+        bodyTimeout: BETWEEN_BYTES_TIMEOUT_MS,
+      });
+    } catch (error) {
+      throw signal.aborted ? error : this.outage(error);
+    }
+  }
+}

@@ -1,0 +1,4 @@
+export { ConfigError } from './config-error.js';
+export { env } from './env.js';
+export { loadConfig, type Environment } from './load-config.js';
+export { loadServiceConfig, type AuditSettings, type ServiceConfig } from './service-config.js';

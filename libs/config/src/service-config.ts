@@ -1,0 +1,147 @@
+import { z } from 'zod';
+import { SERVICES, type ServiceName } from '#contracts';
+import { ConfigError } from './config-error.js';
+import { env } from './env.js';
+import { readSettings, type Environment } from './load-config.js';
+
+/** What every service is configured by, whatever it does. Frozen. */
+export interface ServiceConfig {
+  name: ServiceName;
+  version: string;
+  http: { host: string; port: number };
+  database: { url: string; migrationUrl: string; poolSize: number };
+  auth: { serviceKey: string; disabled: boolean };
+  /** Where each service is reached, this one included. */
+  peers: Record<ServiceName, string>;
+  log: { level: string; format: 'json' | 'pretty' };
+  audit: AuditSettings;
+  /** Milliseconds that a shutdown may take before the process ends anyway. */
+  shutdownMs: number;
+}
+
+export interface AuditSettings {
+  /** false: write through; a record is durable only once its row is committed. */
+  async: boolean;
+  maxEvents: number;
+  maxBytes: number;
+  batchSize: number;
+  flushIntervalMs: number;
+  spoolDir: string;
+  spoolMaxBytes: number;
+  failMode: 'closed' | 'open';
+}
+
+const VERSION = '0.1.0';
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
+
+const DEFAULT_PORTS: Record<ServiceName, number> = {
+  gatekeeper: 8001,
+  guardian: 8003,
+  router: 8004,
+  telemetry: 8006,
+  lobby: 5050,
+};
+
+/** Named after the service: `PORT` is read from `GUARDIAN_PORT`. */
+const named = (service: ServiceName) => ({
+  PORT: env.port(DEFAULT_PORTS[service]),
+  HOST: env.text().default('127.0.0.1'),
+  DATABASE_URL: env.postgresUrl(),
+  MIGRATION_URL: env.postgresUrl().optional(),
+  DATABASE_POOL: env.integer(1, 200, 10),
+});
+
+/** The same name for every service. */
+const shared = {
+  GATEKEEPER_URL: env.httpUrl().optional(),
+  GUARDIAN_URL: env.httpUrl().optional(),
+  ROUTER_URL: env.httpUrl().optional(),
+  TELEMETRY_URL: env.httpUrl().optional(),
+  LOBBY_URL: env.httpUrl().optional(),
+  SERVICE_AUTH_DISABLED: env.boolean(false),
+  SERVICE_KEY: env.secret(32).optional(),
+  LOG_LEVEL: env.choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info'),
+  LOG_FORMAT: env.choice(['json', 'pretty'], 'json'),
+  SHUTDOWN_TIMEOUT_MS: env.integer(100, 600_000, 12_000),
+  GRAVITAS_HOME: env.text().default('.gravitas'),
+  AUDIT_ASYNC: env.boolean(true),
+  AUDIT_QUEUE_MAXSIZE: env.integer(1, 10_000_000, 10_000),
+  AUDIT_QUEUE_MAXBYTES: env.integer(1024, 16 * 1024 ** 3, 64 * 1024 ** 2),
+  AUDIT_BATCH_SIZE: env.integer(1, 5000, 5000),
+  AUDIT_FLUSH_INTERVAL_MS: env.integer(1, 60_000, 50),
+  AUDIT_SPOOL_DIR: env.text().optional(),
+  AUDIT_SPOOL_MAXBYTES: env.integer(1024, 1024 ** 4, 1024 ** 3),
+  AUDIT_FAIL_MODE: env.choice(['closed', 'open'], 'closed'),
+};
+
+/**
+ * Reads one service's settings: the common ones and its own.
+ *
+ * @param own zod schemas by environment variable name
+ * @returns `service`, the common part, and `own`, the service's own settings by variable name
+ * @throws ConfigError naming all bad settings together
+ */
+export function loadServiceConfig<O extends z.ZodRawShape>(
+  name: ServiceName,
+  own: O,
+  environment: Environment,
+): { service: ServiceConfig; own: z.output<z.ZodObject<O>> } {
+  const prefix = `${name.toUpperCase()}_`;
+  const ofService = readSettings(z.object(named(name)), environment, (key) => prefix + key);
+  const ofAll = readSettings(z.object(shared), environment);
+  const ofOwn = readSettings(z.object(own), environment);
+  const problems = [...ofService.problems, ...ofAll.problems, ...ofOwn.problems];
+
+  if (ofAll.data && !ofAll.data.SERVICE_AUTH_DISABLED && ofAll.data.SERVICE_KEY === undefined)
+    problems.push('SERVICE_KEY: is required (or, in development only, SERVICE_AUTH_DISABLED=true)');
+  if (ofAll.data?.SERVICE_AUTH_DISABLED && ofService.data && !LOOPBACK.has(ofService.data.HOST))
+    problems.push(
+      `SERVICE_AUTH_DISABLED: is for development and refuses ${prefix}HOST=${ofService.data.HOST}; bind loopback`,
+    );
+  if (!ofService.data || !ofAll.data || !ofOwn.data || problems.length > 0) throw new ConfigError(name, problems);
+
+  return { service: Object.freeze(assemble(name, ofService.data, ofAll.data)), own: ofOwn.data };
+}
+
+type Named = z.output<z.ZodObject<ReturnType<typeof named>>>;
+type Shared = z.output<z.ZodObject<typeof shared>>;
+
+function assemble(name: ServiceName, own: Named, all: Shared): ServiceConfig {
+  const given: Record<ServiceName, string | undefined> = {
+    gatekeeper: all.GATEKEEPER_URL,
+    guardian: all.GUARDIAN_URL,
+    router: all.ROUTER_URL,
+    telemetry: all.TELEMETRY_URL,
+    lobby: all.LOBBY_URL,
+  };
+  const urlOf = (peer: ServiceName) =>
+    given[peer] ?? `http://127.0.0.1:${peer === name ? own.PORT : DEFAULT_PORTS[peer]}`;
+  return {
+    name,
+    version: VERSION,
+    http: { host: own.HOST, port: own.PORT },
+    database: {
+      url: own.DATABASE_URL,
+      migrationUrl: own.MIGRATION_URL ?? own.DATABASE_URL,
+      poolSize: own.DATABASE_POOL,
+    },
+    // With authentication off nothing is checked against the key; it only has to be there.
+    auth: {
+      serviceKey: all.SERVICE_KEY ?? 'service authentication is disabled',
+      disabled: all.SERVICE_AUTH_DISABLED,
+    },
+    peers: Object.fromEntries(SERVICES.map((peer) => [peer, urlOf(peer)])) as Record<ServiceName, string>,
+    log: { level: all.LOG_LEVEL, format: all.LOG_FORMAT },
+    audit: {
+      async: all.AUDIT_ASYNC,
+      maxEvents: all.AUDIT_QUEUE_MAXSIZE,
+      maxBytes: all.AUDIT_QUEUE_MAXBYTES,
+      batchSize: all.AUDIT_BATCH_SIZE,
+      flushIntervalMs: all.AUDIT_FLUSH_INTERVAL_MS,
+      spoolDir: all.AUDIT_SPOOL_DIR ?? `${all.GRAVITAS_HOME}/spool/${name}`,
+      spoolMaxBytes: all.AUDIT_SPOOL_MAXBYTES,
+      failMode: all.AUDIT_FAIL_MODE,
+    },
+    shutdownMs: all.SHUTDOWN_TIMEOUT_MS,
+  };
+}

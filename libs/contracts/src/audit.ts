@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import { metadata, name, text, timestamp, uuid } from './common.js';
+
+export const AUDIT_RESULTS = ['ALLOWED', 'DENIED', 'UNAUTHENTICATED', 'SUCCEEDED', 'FAILED', 'CANCELLED'] as const;
+export const auditResult = z.enum(AUDIT_RESULTS);
+export type AuditResult = z.output<typeof auditResult>;
+
+export const auditEntity = z.object({ kind: name, id: text(500, 1) });
+export type AuditEntity = z.output<typeof auditEntity>;
+
+/** What a service says when something happened. Identity, time and service are stamped by the logger. */
+export const auditRecord = z.object({
+  tenant_id: name.default('default'),
+  ghost_id: name.nullable().default(null),
+  shell_id: name.nullable().default(null),
+  action: name,
+  resource: text(1000, 1),
+  result: auditResult,
+  reason: text(4000).default(''),
+  request_id: text(200).nullable().default(null),
+  session_id: text(200).nullable().default(null),
+  entities: z.array(auditEntity).max(64).default([]),
+  metadata: metadata.default({}),
+});
+export type AuditRecord = z.input<typeof auditRecord>;
+
+/** One line of the audit trail. */
+export const auditEvent = auditRecord.extend({ id: uuid, timestamp, service: name });
+export type AuditEvent = z.output<typeof auditEvent>;
+
+export const MAX_INGEST_EVENTS = 5000;
+
+export const ingestRequest = z.object({ events: z.array(auditEvent).min(1).max(MAX_INGEST_EVENTS) });
+export type IngestRequest = z.input<typeof ingestRequest>;
+
+/** `accepted`: now durable. `duplicates`: ids that were there already. */
+export const ingestResponse = z.object({ accepted: z.number().int(), duplicates: z.number().int() });
+export type IngestResponse = z.output<typeof ingestResponse>;
+
+/** accepted = persisted + queued + spooled + dead_lettered; dropped is what is missing from that, and exists to be zero. */
+export const auditStats = z.object({
+  accepted: z.number().int(),
+  persisted: z.number().int(),
+  queued: z.number().int(),
+  spooled: z.number().int(),
+  dropped: z.number().int(),
+  dead_lettered: z.number().int(),
+  refused: z.number().int(),
+  retries: z.number().int(),
+});
+export type AuditStats = z.output<typeof auditStats>;
+
+export const auditQuery = z.object({
+  ghost_id: name.optional(),
+  action: name.optional(),
+  resource: z.string().min(1).max(1000).optional(),
+  result: auditResult.optional(),
+  service: name.optional(),
+  entity: z
+    .string()
+    .regex(/^[^:]{1,200}:.{1,500}$/, 'expected kind:id')
+    .optional(),
+  from: timestamp.optional(),
+  to: timestamp.optional(),
+  limit: z.coerce.number().int().min(1).max(1000).default(100),
+  cursor: z.string().max(200).optional(),
+});
+export type AuditQuery = z.output<typeof auditQuery>;
+
+export const auditPage = z.object({ events: z.array(auditEvent), next_cursor: z.string().nullable() });
+export type AuditPage = z.output<typeof auditPage>;

@@ -1,0 +1,48 @@
+import { z } from 'zod';
+
+/** RFC 9562 UUID of any version; those made here are version 7. */
+export const uuid = z.uuid();
+
+/** A name that people give: a ghost, an agent, a badge, an action. At most 200 characters, none of them a control character. */
+export const name = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(/^\P{Cc}+$/u, 'must not contain control characters');
+
+/** Text that PostgreSQL can store: no NUL and no lone surrogate. */
+export const text = (max: number, min = 0) =>
+  z.string().min(min).max(max).refine(isStorable, 'must not contain NUL or lone surrogates');
+
+/** RFC 3339 time with an offset. */
+export const timestamp = z.iso.datetime({ offset: true });
+
+const MAX_METADATA_BYTES = 32 * 1024;
+const MAX_METADATA_DEPTH = 16;
+
+/** Free-form JSON object: at most 32 KiB as text, 16 levels deep, and storable as jsonb. */
+export const metadata = z.record(z.string(), z.unknown()).check((context) => {
+  const problem = metadataProblem(context.value);
+  if (problem) context.issues.push({ code: 'custom', message: problem, input: context.value });
+});
+
+function metadataProblem(value: Record<string, unknown>): string | undefined {
+  if (!isStorableJson(value, MAX_METADATA_DEPTH))
+    return `must be JSON at most ${MAX_METADATA_DEPTH} levels deep, without NUL or lone surrogates`;
+  if (JSON.stringify(value).length > MAX_METADATA_BYTES)
+    return `must be at most ${MAX_METADATA_BYTES} characters as JSON`;
+  return undefined;
+}
+
+function isStorableJson(value: unknown, depth: number): boolean {
+  if (typeof value === 'string') return isStorable(value);
+  if (typeof value !== 'object' || value === null) return typeof value !== 'bigint';
+  if (depth === 0) return false;
+  if (Array.isArray(value)) return value.every((item) => isStorableJson(item, depth - 1));
+  return Object.entries(value).every(([key, item]) => isStorable(key) && isStorableJson(item, depth - 1));
+}
+
+/** jsonb refuses the first, and the escapes that JSON.stringify writes for the second. */
+function isStorable(value: string): boolean {
+  return !value.includes('\0') && value.isWellFormed();
+}

@@ -1,0 +1,61 @@
+import { z } from 'zod';
+import { metadata, name, text } from './common.js';
+
+/** A path-like name. Without `.` and `..`, which another reader might resolve to a place that the policy did not mean. */
+const resource = text(1000, 1).refine(
+  (value) => !value.split('/').some((segment) => segment === '.' || segment === '..'),
+  'must not contain . or .. segments',
+);
+
+export const validateRequest = z.object({
+  action: name.default('inference'),
+  resource,
+  metadata: metadata.default({}),
+});
+export type ValidateRequest = z.input<typeof validateRequest>;
+
+export const validateResponse = z.object({
+  allowed: z.literal(true),
+  ghost_id: z.string(),
+  groups: z.array(z.string()),
+  /** Null only where auditing is configured to fail open and did. */
+  audit_id: z.string().nullable(),
+  reason: z.string(),
+  policy_version: z.string(),
+});
+export type ValidateResponse = z.output<typeof validateResponse>;
+
+/** Token introspection after RFC 7662: is this agent's token good, and whose is it? No policy is asked. */
+export const introspectRequest = z.object({ token: z.string().min(1).max(8192) });
+export const introspectResponse = z.union([
+  z.object({ active: z.literal(false) }),
+  z.object({
+    active: z.literal(true),
+    sub: z.string(),
+    groups: z.array(z.string()),
+    tenant_id: z.string(),
+    exp: z.number().int(),
+  }),
+]);
+export type IntrospectResponse = z.output<typeof introspectResponse>;
+
+const explainedRule = z.object({ group: z.string(), action: z.string(), resource: z.string() });
+
+export const explainResponse = z.object({
+  allowed: z.boolean(),
+  ghost_id: z.string(),
+  groups: z.array(z.string()),
+  reason: z.string(),
+  matched: z.array(explainedRule),
+  considered: z.array(explainedRule.extend({ why_not: z.string() })),
+  policy_version: z.string(),
+});
+export type ExplainResponse = z.output<typeof explainResponse>;
+
+export const policyReloadResponse = z.object({
+  policy_version: z.string(),
+  changed: z.boolean(),
+  groups: z.number().int(),
+  rules: z.number().int(),
+});
+export type PolicyReloadResponse = z.output<typeof policyReloadResponse>;

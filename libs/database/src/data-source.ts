@@ -1,0 +1,49 @@
+import { type DataSourceOptions, type EntitySchema } from 'typeorm';
+
+type Class = abstract new (...args: never[]) => unknown;
+
+export interface DatabaseOptions {
+  /** Shown as application_name in pg_stat_activity. */
+  service: string;
+  url: string;
+  /** The role that the service runs as; migrations grant it its rights. */
+  runtimeRole: string;
+  entities: readonly (Class | EntitySchema)[];
+  migrations: readonly Class[];
+  poolSize?: number;
+}
+
+export const MIGRATIONS_TABLE = 'migrations';
+const CONNECT_TIMEOUT_MS = 5000;
+const QUERY_TIMEOUT_MS = 30_000;
+
+/**
+ * TypeORM's options for one service's database. The schema only ever changes by migration, each in a transaction of its own.
+ * No startup parameters and no named statements, so that the pool also works through PgBouncer in transaction mode.
+ */
+export function dataSourceOptions(options: DatabaseOptions): DataSourceOptions {
+  return {
+    type: 'postgres',
+    url: options.url,
+    applicationName: `gravitas-${options.service}`,
+    entities: [...options.entities] as never,
+    migrations: [...options.migrations] as never,
+    migrationsTableName: MIGRATIONS_TABLE,
+    migrationsTransactionMode: 'each',
+    migrationsRun: false,
+    synchronize: false,
+    installExtensions: false,
+    poolSize: options.poolSize ?? 10,
+    extra: {
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      query_timeout: QUERY_TIMEOUT_MS,
+      keepAlive: true,
+      runtimeRole: options.runtimeRole,
+    },
+  };
+}
+
+/** The role in a connection URL. */
+export function roleOf(url: string): string {
+  return decodeURIComponent(new URL(url).username);
+}

@@ -1,0 +1,11 @@
+export { CopyBinaryEncoder, toMicroseconds, type CopyType, type CopyValue } from './copy-binary.js';
+export { DatabaseNewerError, DatabaseUnavailableError, MigrationFailedError } from './migration-errors.js';
+export { ProvisionError, type ProvisionErrorCode } from './provision-error.js';
+export { connectionUrl, redactUrl, type ConnectionUrlParts } from './connection-url.js';
+export { copyInto, type CopyTarget } from './copy-into.js';
+export { createPool } from './pool.js';
+export { dataSourceOptions, roleOf, type DatabaseOptions } from './data-source.js';
+export { grantToRuntime } from './grants.js';
+export { migrateAtBoot, type MigrateOptions } from './boot-migrations.js';
+export { provision, type DatabaseSpec, type RoleSpec } from './provision.js';
+export { cliDataSource } from './cli-data-source.js';

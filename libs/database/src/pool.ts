@@ -1,0 +1,24 @@
+import pg from 'pg';
+
+/**
+ * A small pool of its own for what must not queue behind ordinary queries, such as COPY.
+ *
+ * @param onError told of connections that break while idle; without it such an error would end the process
+ */
+export function createPool(
+  url: string,
+  applicationName: string,
+  max: number,
+  onError: (error: Error) => void,
+): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    application_name: applicationName,
+    max,
+    connectionTimeoutMillis: 5000,
+    query_timeout: 60_000,
+    keepAlive: true,
+  });
+  pool.on('error', onError);
+  return pool;
+}

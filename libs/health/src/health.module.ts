@@ -1,0 +1,19 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { TerminusModule } from '@nestjs/terminus';
+import { type ServiceConfig } from '#config';
+import { HealthDetails } from './health-details.js';
+import { HEALTH_SERVICE, HealthController } from './health.controller.js';
+
+@Module({})
+export class HealthModule {
+  static forRoot(service: ServiceConfig): DynamicModule {
+    return {
+      module: HealthModule,
+      global: true,
+      imports: [TerminusModule.forRoot({ logger: false })],
+      controllers: [HealthController],
+      providers: [HealthDetails, { provide: HEALTH_SERVICE, useValue: service }],
+      exports: [HealthDetails],
+    };
+  }
+}

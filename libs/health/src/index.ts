@@ -1,0 +1,2 @@
+export { HealthDetails, type HealthDetail } from './health-details.js';
+export { HealthModule } from './health.module.js';

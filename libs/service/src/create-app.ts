@@ -1,0 +1,40 @@
+import { NestFactory } from '@nestjs/core';
+import { type NestExpressApplication } from '@nestjs/platform-express';
+import { migrateAtBoot, roleOf } from '#database';
+import { configureApp } from '#http';
+import { NestLogger, type Logger } from '#logging';
+import { Metrics } from '#metrics';
+import { type ServiceDefinition, type WithService } from './service-definition.js';
+
+/** Brings the database up to date and builds the application, not yet listening. */
+export async function createApp<C extends WithService>(
+  definition: ServiceDefinition<C>,
+  config: C,
+  logger: Logger,
+): Promise<NestExpressApplication> {
+  const { name, version, database } = config.service;
+  const migrated = await migrateAtBoot({
+    service: name,
+    url: database.migrationUrl,
+    runtimeRole: roleOf(database.url),
+    entities: definition.entities,
+    migrations: definition.migrations,
+    log: (message) => logger.info(message),
+  });
+  if (migrated.length > 0) logger.info({ migrations: migrated }, 'database migrated');
+
+  const app = await NestFactory.create<NestExpressApplication>(definition.module(config, logger), {
+    bodyParser: false,
+    logger: new NestLogger(logger),
+    abortOnError: false,
+  });
+  const metrics = app.get(Metrics);
+  configureApp(app, {
+    ...definition.describe,
+    version,
+    logger,
+    decorateProblem: definition.decorateProblem,
+    observe: (...request) => metrics.observeRequest(...request),
+  });
+  return app;
+}

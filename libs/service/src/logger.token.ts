@@ -1,0 +1,2 @@
+/** Injects this service's pino logger. */
+export const LOGGER = Symbol('logger');

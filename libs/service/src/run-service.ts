@@ -1,0 +1,71 @@
+import { type Server } from 'node:http';
+import { type NestExpressApplication } from '@nestjs/platform-express';
+import { ConfigError } from '#config';
+import { DatabaseNewerError, MigrationFailedError } from '#database';
+import { errorMessage } from '#errors';
+import { createLogger, type Logger } from '#logging';
+import { createApp } from './create-app.js';
+import { type ServiceDefinition, type WithService } from './service-definition.js';
+
+/** sysexits.h EX_CONFIG: starting again without a change will not help. */
+const EXIT_CONFIG = 78;
+const CLOSE_IDLE_EVERY_MS = 50;
+
+/**
+ * Runs one service as this process: configuration, migrations, HTTP, and a shutdown that answers what was asked and flushes what was
+ * recorded. Exits 0 after SIGTERM, SIGINT or the loss of a parent that started it with an IPC channel; 78 when its configuration or
+ * its schema is wrong; 1 on anything else.
+ */
+export async function runService<C extends WithService>(definition: ServiceDefinition<C>): Promise<void> {
+  let config: C;
+  try {
+    config = definition.loadConfig(process.env);
+  } catch (error) {
+    process.stderr.write(`${error instanceof ConfigError ? error.message : errorMessage(error)}\n`);
+    process.exit(EXIT_CONFIG);
+  }
+  const { service } = config;
+  const logger = createLogger({ service: service.name, ...service.log });
+  process.on('uncaughtException', (error) => fail(logger, error, 'uncaught exception'));
+
+  const signal = shutdownSignal();
+  try {
+    const app = await createApp(definition, config, logger);
+    await app.listen(service.http.port, service.http.host);
+    logger.info({ host: service.http.host, port: service.http.port }, `${service.name} is listening`);
+    process.send?.({ type: 'ready', url: service.peers[service.name] });
+    logger.info({ reason: await signal }, `${service.name} is shutting down`);
+    await shutDown(app, service.shutdownMs, logger);
+  } catch (error) {
+    fail(logger, error, `${service.name} cannot start: ${errorMessage(error)}`);
+  }
+}
+
+/** Resolves with what asks this process to end. Later signals are the same request: they change nothing. */
+function shutdownSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(name, () => resolve(name));
+    process.once('disconnect', () => resolve('the parent process is gone'));
+  });
+}
+
+async function shutDown(app: NestExpressApplication, deadlineMs: number, logger: Logger): Promise<void> {
+  const server = app.getHttpServer() as Server;
+  // A connection that was busy when the server closed is only idle later; without this it would hold the server for a minute.
+  const idle = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
+  const deadline = setTimeout(() => {
+    logger.warn({ deadlineMs }, 'requests are still open at the shutdown deadline; ending them');
+    server.closeAllConnections();
+  }, deadlineMs * 0.75);
+  await app.close();
+  clearInterval(idle);
+  clearTimeout(deadline);
+  logger.info('stopped');
+  logger.flush(() => process.exit(0));
+}
+
+function fail(logger: Logger, error: unknown, message: string): never {
+  logger.fatal({ err: error }, message);
+  const configuration = error instanceof MigrationFailedError || error instanceof DatabaseNewerError;
+  process.exit(configuration ? EXIT_CONFIG : 1);
+}

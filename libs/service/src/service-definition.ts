@@ -1,0 +1,19 @@
+import { type DynamicModule } from '@nestjs/common';
+import { type Environment, type ServiceConfig } from '#config';
+import { type DatabaseOptions } from '#database';
+import { type ApiDescription, type ProblemDecorator } from '#http';
+import { type Logger } from '#logging';
+
+/** A service's configuration: the common part, and whatever else it reads. */
+export interface WithService {
+  service: ServiceConfig;
+}
+
+/** All that sets one service apart; `runService` does the rest. */
+export interface ServiceDefinition<C extends WithService> extends Pick<DatabaseOptions, 'entities' | 'migrations'> {
+  describe: Pick<ApiDescription, 'title' | 'description'>;
+  /** @throws ConfigError */
+  loadConfig: (environment: Environment) => C;
+  module: (config: C, logger: Logger) => DynamicModule;
+  decorateProblem?: ProblemDecorator;
+}

@@ -1,0 +1,4 @@
+export { createTestDatabase, testPostgresUrl, type TestDatabase } from './test-database.js';
+export { startService, type TestService, type TestServiceOptions } from './test-service.js';
+export { agentToken, serviceToken, TEST_JWT_SECRET, TEST_SERVICE_KEY, type TestTokenOptions } from './tokens.js';
+export { waitFor } from './wait-for.js';

@@ -1,0 +1,57 @@
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+import { connectionUrl, provision } from '#database';
+
+/** A database of its own for one suite, with the roles that it has in production. */
+export interface TestDatabase {
+  name: string;
+  ownerUrl: string;
+  runtimeUrl: string;
+  superuserUrl: string;
+  /** Runs SQL as the superuser in this database. */
+  query: <R extends pg.QueryResultRow = pg.QueryResultRow>(sql: string, values?: unknown[]) => Promise<R[]>;
+  drop: () => Promise<void>;
+}
+
+/** The server that `npm test` started for this run. */
+export function testPostgresUrl(): string {
+  const url = process.env.GRAVITAS_TEST_POSTGRES_URL;
+  if (!url)
+    throw new Error('GRAVITAS_TEST_POSTGRES_URL is not set: run the tests with `npm test`, or point it at a server');
+  return url;
+}
+
+export async function createTestDatabase(app: string): Promise<TestDatabase> {
+  const url = testPostgresUrl();
+  const name = `gravitas_${app}_${randomBytes(4).toString('hex')}`;
+  const [owner, runtime] = [`${name}_owner`, name];
+  const password = randomBytes(12).toString('hex');
+  await provision(url, [{ database: name, owner: { name: owner, password }, runtime: { name: runtime, password } }]);
+  const superuserUrl = connectionUrl(url, { database: name });
+  const query: TestDatabase['query'] = async (sql, values) => {
+    return withClient(superuserUrl, async (client) => (await client.query(sql, values)).rows as never);
+  };
+  return {
+    name,
+    ownerUrl: connectionUrl(url, { database: name, user: owner, password }),
+    runtimeUrl: connectionUrl(url, { database: name, user: runtime, password }),
+    superuserUrl,
+    query,
+    drop: () =>
+      withClient(url, async (client) => {
+        await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+        await client.query(`DROP ROLE IF EXISTS ${runtime}`);
+        await client.query(`DROP ROLE IF EXISTS ${owner}`);
+      }),
+  };
+}
+
+async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000, query_timeout: 30_000 });
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}

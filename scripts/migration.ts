@@ -1,0 +1,84 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { Command } from 'commander';
+import { type App, APPS, isApp, variable } from './stack/apps.js';
+import { databaseUrls, provisionApps } from './stack/databases.js';
+import { ensureHome, type Home, locateHome } from './stack/home.js';
+import { StackPostgres } from './stack/postgres.js';
+import { runScript } from './stack/run-script.js';
+import { type DatabaseUrls } from './stack/service-env.js';
+
+/**
+ * `npm run <app>:migration:run | revert | show | generate -- Name`: TypeORM's own command line on one service's database,
+ * as its owner. Without a URL in the environment that is the local stack's, which is started for as long as it takes.
+ */
+const ACTIONS = ['run', 'revert', 'show', 'generate'] as const;
+type Action = (typeof ACTIONS)[number];
+
+await runScript(async () => {
+  const command = new Command('migration')
+    .description("TypeORM's migrations of one service.")
+    .argument('<app>', APPS.join(', '))
+    .argument('<action>', ACTIONS.join(', '))
+    .argument('[name]', 'of a migration to generate: AddSomething')
+    .parse();
+  const [app = '', action = '', name] = command.args;
+  if (!isApp(app)) throw new Error(`There is no service "${app}". There are: ${APPS.join(', ')}.`);
+  if (!isAction(action)) throw new Error(`There is no "${action}". There are: ${ACTIONS.join(', ')}.`);
+  if (action === 'generate' && !/^[A-Z]\w*$/.test(name ?? '')) {
+    throw new Error(`Give the migration a name that can be a class: npm run ${app}:migration:generate -- AddSomething`);
+  }
+  return withDatabase(app, (urls) => typeorm(app, action, name, urls));
+});
+
+/** Runs `work` with the URLs of the app's database; starts the local stack's server, and stops it again, if need be. */
+async function withDatabase(app: App, work: (urls: DatabaseUrls) => Promise<number>): Promise<number> {
+  const { env } = process;
+  const [own, migration] = [env[variable(app, 'DATABASE_URL')], env[variable(app, 'MIGRATION_URL')]];
+  if (own || migration) return work({ runtime: own || migration || '', owner: migration || undefined });
+  const home = await locateHome(process.cwd(), env);
+  await ensureHome(home);
+  const given = env['GRAVITAS_POSTGRES_URL'];
+  if (given) return work(await prepared(app, given, home));
+  const postgres = await StackPostgres.of(home);
+  const { url, adopted } = await postgres.start();
+  try {
+    return await work(await prepared(app, url, home));
+  } finally {
+    // One that was there before, or that `npm start` has taken over meanwhile, is not ours to stop.
+    if (!adopted && !existsSync(join(home.run, 'supervisor.json'))) await postgres.stop();
+  }
+}
+
+async function prepared(app: App, serverUrl: string, home: Home): Promise<DatabaseUrls> {
+  await provisionApps(serverUrl, home, process.env);
+  return databaseUrls(app, serverUrl, home, process.env);
+}
+
+async function typeorm(app: App, action: Action, name: string | undefined, urls: DatabaseUrls): Promise<number> {
+  const cli = join(dirname(createRequire(import.meta.url).resolve('typeorm/package.json')), 'cli.js');
+  const folder = join('apps', app, 'migrations');
+  await mkdir(folder, { recursive: true });
+  const target = action === 'generate' ? [join(folder, name ?? ''), '--esm', '-p'] : [];
+  const dataSource = join('dist', 'apps', app, 'src', 'data-source.js');
+  const env = {
+    ...process.env,
+    [variable(app, 'DATABASE_URL')]: urls.runtime,
+    ...(urls.owner !== undefined && { [variable(app, 'MIGRATION_URL')]: urls.owner }),
+  };
+  const args = ['--enable-source-maps', cli, `migration:${action}`, ...target, '-d', dataSource];
+  const child = spawn(process.execPath, args, { stdio: 'inherit', env });
+  // A signal reaches the command line too; we stay to stop what we started.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve(code ?? 1));
+  });
+}
+
+function isAction(name: string): name is Action {
+  return (ACTIONS as readonly string[]).includes(name);
+}

