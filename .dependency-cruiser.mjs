@@ -30,11 +30,18 @@ export default {
       to: { path: '@nestjs/' },
     },
     {
-      name: 'no-deep-imports',
+      name: 'no-deep-imports-into-a-lib',
       comment: 'A library is reached through its index, so that its inside can change.',
       severity: 'error',
-      from: { path: '^(apps|libs|scripts|test|bench)/(?:([^/]+)/)?' },
-      to: { path: '^libs/([^/]+)/src/(?!index\\.ts)', pathNot: '^libs/$2/' },
+      from: { pathNot: '^libs/' },
+      to: { path: '^libs/', pathNot: '^libs/[^/]+/src/index\\.ts$' },
+    },
+    {
+      name: 'no-deep-imports-between-libs',
+      comment: 'The same among libraries.',
+      severity: 'error',
+      from: { path: '^libs/([^/]+)/' },
+      to: { path: '^libs/', pathNot: '(^libs/[^/]+/src/index\\.ts$|^libs/$1/)' },
     },
     {
       name: 'testing-stays-in-tests',

@@ -41,7 +41,8 @@ export function readSettings<S extends z.ZodObject>(
   return { data: undefined, problems };
 }
 
-function deepFreeze<T>(value: T): T {
+/** Freezes an object and all that it holds. */
+export function deepFreeze<T>(value: T): T {
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
     Object.freeze(value);
     for (const inner of Object.values(value)) deepFreeze(inner);

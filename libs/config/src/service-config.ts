@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { SERVICES, type ServiceName } from '#contracts';
 import { ConfigError } from './config-error.js';
 import { env } from './env.js';
-import { readSettings, type Environment } from './load-config.js';
+import { deepFreeze, readSettings, type Environment } from './load-config.js';
 
 /** What every service is configured by, whatever it does. Frozen. */
 export interface ServiceConfig {
@@ -13,7 +13,7 @@ export interface ServiceConfig {
   auth: { serviceKey: string; disabled: boolean };
   /** Where each service is reached, this one included. */
   peers: Record<ServiceName, string>;
-  log: { level: string; format: 'json' | 'pretty' };
+  log: { level: string };
   audit: AuditSettings;
   /** Milliseconds that a shutdown may take before the process ends anyway. */
   shutdownMs: number;
@@ -61,7 +61,6 @@ const shared = {
   SERVICE_AUTH_DISABLED: env.boolean(false),
   SERVICE_KEY: env.secret(32).optional(),
   LOG_LEVEL: env.choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info'),
-  LOG_FORMAT: env.choice(['json', 'pretty'], 'json'),
   SHUTDOWN_TIMEOUT_MS: env.integer(100, 600_000, 12_000),
   GRAVITAS_HOME: env.text().default('.gravitas'),
   AUDIT_ASYNC: env.boolean(true),
@@ -100,7 +99,7 @@ export function loadServiceConfig<O extends z.ZodRawShape>(
     );
   if (!ofService.data || !ofAll.data || !ofOwn.data || problems.length > 0) throw new ConfigError(name, problems);
 
-  return { service: Object.freeze(assemble(name, ofService.data, ofAll.data)), own: ofOwn.data };
+  return { service: deepFreeze(assemble(name, ofService.data, ofAll.data)), own: ofOwn.data };
 }
 
 type Named = z.output<z.ZodObject<ReturnType<typeof named>>>;
@@ -131,7 +130,7 @@ function assemble(name: ServiceName, own: Named, all: Shared): ServiceConfig {
       disabled: all.SERVICE_AUTH_DISABLED,
     },
     peers: Object.fromEntries(SERVICES.map((peer) => [peer, urlOf(peer)])) as Record<ServiceName, string>,
-    log: { level: all.LOG_LEVEL, format: all.LOG_FORMAT },
+    log: { level: all.LOG_LEVEL },
     audit: {
       async: all.AUDIT_ASYNC,
       maxEvents: all.AUDIT_QUEUE_MAXSIZE,

@@ -17,6 +17,7 @@ export type ValidateRequest = z.input<typeof validateRequest>;
 export const validateResponse = z.object({
   allowed: z.literal(true),
   ghost_id: z.string(),
+  tenant_id: z.string().optional(),
   groups: z.array(z.string()),
   /** Null only where auditing is configured to fail open and did. */
   audit_id: z.string().nullable(),

@@ -7,3 +7,4 @@ export * from './guardian.js';
 export * from './telemetry.js';
 export * from './router.js';
 export * from './health.js';
+export * from './lobby.js';

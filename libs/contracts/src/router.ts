@@ -26,6 +26,16 @@ export const chatRequest = z.looseObject({
 });
 export type ChatRequest = z.output<typeof chatRequest>;
 
+/** OpenAI's answer to a chat completion, as far as we rely on it. What else a provider says passes through. */
+export const chatCompletion = z.looseObject({
+  model: z.string(),
+  choices: z.array(z.looseObject({})),
+  usage: z
+    .looseObject({ prompt_tokens: z.number(), completion_tokens: z.number(), total_tokens: z.number().optional() })
+    .nullish(),
+});
+export type ChatCompletion = z.output<typeof chatCompletion>;
+
 export const registryModel = z.object({
   provider: z.string(),
   tier,
@@ -42,6 +52,21 @@ export type RegistryModels = z.output<typeof registryModels>;
 
 export const registryQuery = z.object({ tier: tier.optional(), provider: z.string().max(200).optional() });
 export type RegistryQuery = z.output<typeof registryQuery>;
+
+const registryChanges = z.object({
+  added: z.array(z.string()),
+  updated: z.array(z.string()),
+  retired: z.array(z.string()),
+});
+
+/** `models` and `ghosts`: how many are in force now. */
+export const registryReloadResponse = z.object({
+  models: z.number().int(),
+  ghosts: z.number().int(),
+  changed: z.boolean(),
+  changes: z.object({ models: registryChanges, ghosts: registryChanges }),
+});
+export type RegistryReloadResponse = z.output<typeof registryReloadResponse>;
 
 /** `GET /v1/models`, as OpenAI has it. */
 export const modelList = z.object({

@@ -100,7 +100,7 @@ async function executedMigrations(client: pg.Client): Promise<string[]> {
 }
 
 async function run(options: MigrateOptions, pending: readonly string[], lock: pg.Client): Promise<void> {
-  const dataSource = new DataSource({ ...dataSourceOptions({ ...options, poolSize: 2 }), logging: false });
+  const dataSource = new DataSource(dataSourceOptions({ ...options, poolSize: 2 }));
   try {
     await dataSource.initialize();
     await dataSource.runMigrations({ transaction: 'each' });

@@ -19,5 +19,5 @@ export function cliDataSource(
       `set ${prefix}_MIGRATION_URL (or ${prefix}_DATABASE_URL), or use npm run ${service}:migration:show`,
     );
   const options = dataSourceOptions({ service, url, runtimeRole: roleOf(runtimeUrl ?? url), ...schema, poolSize: 2 });
-  return new DataSource({ ...options, logging: ['error', 'migration', 'schema'] });
+  return new DataSource({ ...options, logger: 'advanced-console', logging: ['error', 'migration', 'schema'] });
 }

@@ -50,11 +50,11 @@ export class CopyBinaryEncoder {
     }
     switch (type) {
       case 'text':
-        return this.text(String(value), 0);
+        return this.text(textOf(value), 0);
       case 'jsonb':
         return this.text(JSON.stringify(value), 1);
       case 'uuid':
-        return this.uuid(String(value));
+        return this.uuid(textOf(value));
       case 'timestamptz':
         return this.int64(toMicroseconds(value) - EPOCH_OFFSET_US);
       case 'int8':
@@ -113,9 +113,14 @@ export class CopyBinaryEncoder {
 /** Microseconds since the Unix epoch of a Date or an RFC 3339 time, whose fraction may have more digits than a Date keeps. */
 export function toMicroseconds(value: CopyValue): bigint {
   if (value instanceof Date) return BigInt(value.getTime()) * 1000n;
-  const text = String(value);
+  const text = textOf(value);
   const milliseconds = Date.parse(text);
   if (Number.isNaN(milliseconds)) throw new TypeError(`not a time: ${text.slice(0, 50)}`);
   const fraction = /\.(\d+)/.exec(text)?.[1] ?? '';
   return BigInt(milliseconds) * 1000n + BigInt(fraction.padEnd(6, '0').slice(3, 6) || '0');
+}
+
+function textOf(value: CopyValue): string {
+  if (typeof value !== 'string') throw new TypeError(`expected text, got ${typeof value}`);
+  return value;
 }

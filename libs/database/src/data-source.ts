@@ -1,4 +1,4 @@
-import { type DataSourceOptions, type EntitySchema } from 'typeorm';
+import { type DataSourceOptions, type EntitySchema, type Logger } from 'typeorm';
 
 type Class = abstract new (...args: never[]) => unknown;
 
@@ -17,6 +17,15 @@ export const MIGRATIONS_TABLE = 'migrations';
 const CONNECT_TIMEOUT_MS = 5000;
 const QUERY_TIMEOUT_MS = 30_000;
 
+const SILENT: Logger = {
+  log: () => undefined,
+  logMigration: () => undefined,
+  logQuery: () => undefined,
+  logQueryError: () => undefined,
+  logQuerySlow: () => undefined,
+  logSchemaBuild: () => undefined,
+};
+
 /**
  * TypeORM's options for one service's database. The schema only ever changes by migration, each in a transaction of its own.
  * No startup parameters and no named statements, so that the pool also works through PgBouncer in transaction mode.
@@ -33,6 +42,8 @@ export function dataSourceOptions(options: DatabaseOptions): DataSourceOptions {
     migrationsRun: false,
     synchronize: false,
     installExtensions: false,
+    // Errors are thrown; what TypeORM would print besides does not fit a log of JSON lines.
+    logger: SILENT,
     poolSize: options.poolSize ?? 10,
     extra: {
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,

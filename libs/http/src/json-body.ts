@@ -28,8 +28,7 @@ export function jsonBody(request: ServiceRequest, _response: Response, next: Nex
   };
   const onEnd = (): void => {
     try {
-      if (size > 0)
-        request.body = JSON.parse(chunks.length === 1 ? chunks[0]!.toString() : Buffer.concat(chunks).toString());
+      if (size > 0) request.body = JSON.parse(Buffer.concat(chunks, size).toString()) as unknown;
       next();
     } catch (error) {
       next(new ServiceError('invalid', 'invalid_json', `The body is not valid JSON: ${(error as Error).message}`));

@@ -5,20 +5,18 @@ export type { Logger };
 export interface LoggerOptions {
   service: string;
   level: string;
-  format: 'json' | 'pretty';
 }
 
 /**
  * One JSON object a line on standard output, times in RFC 3339 UTC.
  * Whatever looks like a credential is cut out before it is written.
  */
-export function createLogger({ service, level, format }: LoggerOptions): Logger {
+export function createLogger({ service, level }: LoggerOptions): Logger {
   return pino({
     level,
     base: { service },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
     redact: { paths: ['authorization', '*.authorization', 'token', '*.token', '*.password'], censor: '[redacted]' },
-    ...(format === 'pretty' && { transport: { target: 'pino-pretty', options: { colorize: true } } }),
   });
 }

@@ -1,4 +1,3 @@
-import { type Server } from 'node:http';
 import { type NestExpressApplication } from '@nestjs/platform-express';
 import { ConfigError } from '#config';
 import { DatabaseNewerError, MigrationFailedError } from '#database';
@@ -50,7 +49,7 @@ function shutdownSignal(): Promise<string> {
 }
 
 async function shutDown(app: NestExpressApplication, deadlineMs: number, logger: Logger): Promise<void> {
-  const server = app.getHttpServer() as Server;
+  const server = app.getHttpServer();
   // A connection that was busy when the server closed is only idle later; without this it would hold the server for a minute.
   const idle = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
   const deadline = setTimeout(() => {

@@ -1,3 +1,4 @@
+export { startStandInGatekeeper, type AskedValidation, type StandInGatekeeper } from './stand-in-gatekeeper.js';
 export { createTestDatabase, testPostgresUrl, type TestDatabase } from './test-database.js';
 export { startService, type TestService, type TestServiceOptions } from './test-service.js';
 export { agentToken, serviceToken, TEST_JWT_SECRET, TEST_SERVICE_KEY, type TestTokenOptions } from './tokens.js';

@@ -10,6 +10,8 @@ export interface TestDatabase {
   superuserUrl: string;
   /** Runs SQL as the superuser in this database. */
   query: <R extends pg.QueryResultRow = pg.QueryResultRow>(sql: string, values?: unknown[]) => Promise<R[]>;
+  /** Keeps everybody else from the table until the returned function is called. */
+  lockTable: (table: string) => Promise<() => Promise<void>>;
   drop: () => Promise<void>;
 }
 
@@ -37,6 +39,12 @@ export async function createTestDatabase(app: string): Promise<TestDatabase> {
     runtimeUrl: connectionUrl(url, { database: name, user: runtime, password }),
     superuserUrl,
     query,
+    lockTable: async (table) => {
+      const client = new pg.Client({ connectionString: superuserUrl, connectionTimeoutMillis: 5000 });
+      await client.connect();
+      await client.query(`BEGIN; LOCK TABLE ${pg.escapeIdentifier(table)} IN ACCESS EXCLUSIVE MODE`);
+      return () => client.end();
+    },
     drop: () =>
       withClient(url, async (client) => {
         await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);

@@ -1,6 +1,7 @@
 import { Body, Controller, Get, Param, Post, Query } from '@nestjs/common';
 import { type z } from 'zod';
 import { AuditLogger } from '#audit';
+import { settleWithin } from '#batching';
 import {
   auditEvent,
   auditPage,
@@ -18,7 +19,6 @@ import {
 import { Call, Endpoint, Requires, ServiceOnly, type CallContext } from '#http';
 import { AuditIngest } from './audit-ingest.js';
 import { AuditSearch } from './audit-search.js';
-import { settleWithin } from './settle-within.js';
 
 const READS = { 401: 'No valid token', 403: 'The agent may not read audit/events' };
 /** How long a read waits for this instance's own latest events to be on disk, so that who wrote can read. */

@@ -41,6 +41,7 @@ export class Decisions {
     return {
       allowed: true,
       ghost_id: agent.ghostId,
+      tenant_id: agent.tenantId,
       groups,
       audit_id: auditId,
       reason,

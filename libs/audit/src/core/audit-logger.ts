@@ -1,5 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { settleWithin } from '#batching';
 import { auditRecord, type AuditEvent, type AuditRecord, type AuditStats } from '#contracts';
 import { AuditError, SinkRejectedError } from './errors.js';
 import { EventQueue } from './event-queue.js';
@@ -42,6 +43,8 @@ const FIRST_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 5000;
 /** An event's own fields, as JSON, beside the texts that it carries. */
 const FIXED_BYTES = 400;
+/** For how long a closing sink may wait for a write that hangs. */
+const SINK_CLOSE_MS = 500;
 const ALREADY = Promise.resolve();
 
 /**
@@ -53,6 +56,8 @@ const ALREADY = Promise.resolve();
 export class AuditLogger {
   private state: State = 'open';
   private readonly queue: EventQueue;
+  /** What an earlier process left, still to be written before anything of this one. */
+  private recovered: AuditEvent[] = [];
   private sequence = 0;
   private timer: NodeJS.Timeout | undefined;
   private writer: Promise<void> | undefined;
@@ -78,8 +83,6 @@ export class AuditLogger {
     this.recovered = events;
     this.start();
   }
-  private recovered: AuditEvent[] = [];
-
   /**
    * Takes an event: validates it, stamps id and time, enqueues it. Never waits.
    *
@@ -140,14 +143,16 @@ export class AuditLogger {
   private async drain(deadlineMs: number): Promise<void> {
     this.become('draining');
     const deadline = setTimeout(() => this.hurry.abort(), deadlineMs);
+    const late = new Promise<void>((resolve) => this.hurry.signal.addEventListener('abort', () => resolve()));
     try {
-      await this.flush();
-      await this.writer;
+      // A write that hangs must not hold the process: what it has in hand counts as not written, and goes to the spool too.
+      await Promise.race([this.flush(), late]);
       await this.spoolTheRest();
     } finally {
       clearTimeout(deadline);
       clearTimeout(this.timer);
-      await this.options.sink.close();
+      this.hurry.abort();
+      await settleWithin(this.options.sink.close(), SINK_CLOSE_MS);
       this.become('closed');
     }
   }
@@ -172,7 +177,8 @@ export class AuditLogger {
   }
 
   private schedule(): void {
-    if (!this.options.async || this.queue.length >= this.options.batchSize) this.start();
+    const enough = Math.min(this.options.batchSize, this.options.maxEvents);
+    if (!this.options.async || this.queue.length >= enough) this.start();
     else this.timer ??= setTimeout(() => this.start(), this.options.flushIntervalMs);
   }
 
@@ -227,6 +233,8 @@ export class AuditLogger {
     for (let pause = FIRST_PAUSE_MS, failing = false; ; pause = Math.min(pause * 2, MAX_PAUSE_MS)) {
       try {
         await this.options.sink.write(batch);
+        // Too late: close() has spooled this batch meanwhile. The next start writes it again, and the sink knows the ids.
+        if (this.hurry.signal.aborted) return undefined;
         if (failing) this.options.log.info({ events: this.queue.length }, 'audit: the sink takes events again');
         return 0;
       } catch (error) {
