@@ -4,7 +4,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { EmbeddedPostgres } from '#embedded-postgres';
-import { makeReachableTempDir } from './stack/temp-dir.js';
+import { makeReachableTempDir, removeAbandoned } from './stack/temp-dir.js';
 
 /**
  * `npm test [-- jest arguments]`: one real PostgreSQL for the whole run, in a directory that is thrown away, then jest.
@@ -18,7 +18,8 @@ interface JestReport {
 }
 
 async function main(): Promise<number> {
-  const root = await makeReachableTempDir('gravitas-test-');
+  await removeAbandoned();
+  const root = await makeReachableTempDir();
   const postgres = new EmbeddedPostgres({
     dataDir: join(root, 'postgres'),
     password: randomBytes(18).toString('base64url'),

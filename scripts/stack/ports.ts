@@ -8,7 +8,9 @@ import { commandLine, listenerOn } from './process-info.js';
  */
 export async function takenPorts(env: Env): Promise<string[]> {
   const ports = APPS.map((app) => [app, portOf(app, env)] as const);
-  const lines = await Promise.all(ports.map(([app, port]) => check(app, port)));
+  const lines: (string | undefined)[] = [];
+  // One after the other: trying a port takes it for a moment.
+  for (const [app, port] of ports) lines.push(await check(app, port));
   const twice = ports.flatMap(([app, port], index) => {
     const other = ports.slice(0, index).find(([, taken]) => taken === port)?.[0];
     return other ? [`Port ${port} is given to both ${other} and ${app}: change ${variable(app, 'PORT')}.`] : [];

@@ -1,17 +1,31 @@
-import { type Dispatcher } from 'undici';
+import { Pool, type Dispatcher } from 'undici';
 import { modelList, registryModels, type ModelList, type RegistryModels, type RegistryQuery } from '#contracts';
-import { PeerClient } from './peer-client.js';
+import { PeerClient, type PeerOptions } from './peer-client.js';
 
 /** The router answers when the model begins to: that may take a while. */
 const FIRST_BYTE_TIMEOUT_MS = 330_000;
 const BETWEEN_BYTES_TIMEOUT_MS = 120_000;
+const CHAT_CONNECTIONS = 1024;
 
 export class RouterClient extends PeerClient {
-  models(agentToken: string, requestId?: string): Promise<ModelList> {
+  /** Completions hold a connection for as long as a model talks: they have a pool of their own, so that short calls need not wait. */
+  private readonly chats: Pool;
+
+  constructor(options: PeerOptions) {
+    super(options);
+    this.chats = new Pool(options.url, {
+      connections: CHAT_CONNECTIONS,
+      connect: { timeout: 2000 },
+      keepAliveTimeout: 30_000,
+    });
+  }
+
+  /** @param agentToken the agent's own token to pass on; without one, this service asks */
+  models(agentToken: string | undefined, requestId?: string): Promise<ModelList> {
     return this.call({
       method: 'GET',
       path: '/v1/models',
-      agentToken,
+      ...(agentToken !== undefined && { agentToken }),
       requestId,
       idempotent: true,
       response: modelList,
@@ -42,7 +56,7 @@ export class RouterClient extends PeerClient {
     signal: AbortSignal,
   ): Promise<Dispatcher.ResponseData> {
     try {
-      return await this.pool.request({
+      return await this.chats.request({
         method: 'POST',
         path: '/v1/chat/completions',
         headers: await this.headers({ agentToken, requestId }),
@@ -54,5 +68,9 @@ export class RouterClient extends PeerClient {
     } catch (error) {
       throw signal.aborted ? error : this.outage(error);
     }
+  }
+
+  override async close(): Promise<void> {
+    await Promise.all([super.close(), this.chats.destroy()]);
   }
 }

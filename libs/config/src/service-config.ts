@@ -27,7 +27,6 @@ export interface AuditSettings {
   batchSize: number;
   flushIntervalMs: number;
   spoolDir: string;
-  spoolMaxBytes: number;
   failMode: 'closed' | 'open';
 }
 
@@ -69,7 +68,6 @@ const shared = {
   AUDIT_BATCH_SIZE: env.integer(1, 5000, 5000),
   AUDIT_FLUSH_INTERVAL_MS: env.integer(1, 60_000, 50),
   AUDIT_SPOOL_DIR: env.text().optional(),
-  AUDIT_SPOOL_MAXBYTES: env.integer(1024, 1024 ** 4, 1024 ** 3),
   AUDIT_FAIL_MODE: env.choice(['closed', 'open'], 'closed'),
 };
 
@@ -138,7 +136,6 @@ function assemble(name: ServiceName, own: Named, all: Shared): ServiceConfig {
       batchSize: all.AUDIT_BATCH_SIZE,
       flushIntervalMs: all.AUDIT_FLUSH_INTERVAL_MS,
       spoolDir: all.AUDIT_SPOOL_DIR ?? `${all.GRAVITAS_HOME}/spool/${name}`,
-      spoolMaxBytes: all.AUDIT_SPOOL_MAXBYTES,
       failMode: all.AUDIT_FAIL_MODE,
     },
     shutdownMs: all.SHUTDOWN_TIMEOUT_MS,

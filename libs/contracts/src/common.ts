@@ -3,12 +3,12 @@ import { z } from 'zod';
 /** RFC 9562 UUID of any version; those made here are version 7. */
 export const uuid = z.uuid();
 
-/** A name that people give: a ghost, an agent, a badge, an action. At most 200 characters, none of them a control character. */
+/** A name that people give: a ghost, an agent, a badge, an action. At most 200 characters, none of them a control character or a lone surrogate. */
 export const name = z
   .string()
   .min(1)
   .max(200)
-  .regex(/^\P{Cc}+$/u, 'must not contain control characters');
+  .regex(/^[^\p{Cc}\p{Cs}]+$/u, 'must not contain control characters or lone surrogates');
 
 /** Text that PostgreSQL can store: no NUL and no lone surrogate. */
 export const text = (max: number, min = 0) =>
@@ -16,6 +16,23 @@ export const text = (max: number, min = 0) =>
 
 /** RFC 3339 time with an offset. */
 export const timestamp = z.iso.datetime({ offset: true });
+
+const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
+
+/** A length of time: seconds as a number, or text such as `30s`, `15m`, `12h` or `90d`. Becomes whole seconds within [min, max]. */
+export const duration = (min: number, max: number) =>
+  z
+    .union(
+      [z.number(), z.string().regex(/^\d{1,12}[smhd]?$/)],
+      'expected seconds, or text such as 30s, 15m, 12h or 90d',
+    )
+    .transform((value) => (typeof value === 'number' ? value : secondsOf(value)))
+    .pipe(z.number().int().min(min).max(max));
+
+function secondsOf(value: string): number {
+  const [unit] = /[smhd]$/.exec(value) ?? ['s'];
+  return Number.parseInt(value, 10) * SECONDS[unit as keyof typeof SECONDS];
+}
 
 const MAX_METADATA_BYTES = 32 * 1024;
 const MAX_METADATA_DEPTH = 16;

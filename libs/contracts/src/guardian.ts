@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { metadata, name, text, timestamp } from './common.js';
+import { duration, metadata, name, text, timestamp, uuid } from './common.js';
 
 export const certificateCheckRequest = z.object({ agent: name });
 export const certificateCheckResponse = z.object({
@@ -33,3 +33,82 @@ export const sessionEndResponse = z.object({
   duration_seconds: z.number(),
 });
 export type SessionEndResponse = z.output<typeof sessionEndResponse>;
+
+export const CERTIFICATE_STATUSES = ['valid', 'expired', 'revoked', 'invalid'] as const;
+export const MAX_CERTIFICATE_SECONDS = 10 * 365 * 86_400;
+const capabilities = z.array(name).max(64);
+
+/** `invalid`: the row is not what was signed. */
+export const certificate = z.object({
+  agent: z.string(),
+  serial: uuid,
+  issued_at: timestamp,
+  expires_at: timestamp,
+  revoked_at: timestamp.nullable(),
+  status: z.enum(CERTIFICATE_STATUSES),
+  capabilities: z.array(z.string()),
+});
+export type CertificateView = z.output<typeof certificate>;
+
+export const certificateQuery = z.object({
+  agent: name.optional(),
+  limit: z.coerce.number().int().min(1).max(1000).default(100),
+});
+export type CertificateQuery = z.output<typeof certificateQuery>;
+
+/** Newest first. `total` counts all that match, beyond the limit too. */
+export const certificateList = z.object({ certificates: z.array(certificate), total: z.number().int() });
+export type CertificateList = z.output<typeof certificateList>;
+
+export const certificateIssueRequest = z.object({
+  agent: name,
+  ttl: duration(1, MAX_CERTIFICATE_SECONDS),
+  capabilities: capabilities.default([]),
+});
+export type CertificateIssueRequest = z.input<typeof certificateIssueRequest>;
+
+/** `signature` (Ed25519, base64url) is over the UTF-8 bytes of `statement`; `key_id` is the SHA-256 of the public key's SPKI, in hex. */
+export const issuedCertificate = certificate.extend({
+  version: z.number().int(),
+  statement: z.string(),
+  signature: z.string(),
+  key_id: z.string(),
+});
+export type IssuedCertificate = z.output<typeof issuedCertificate>;
+
+export const certificateRevokeResponse = z.object({ agent: z.string(), revoked: z.number().int() });
+export type CertificateRevokeResponse = z.output<typeof certificateRevokeResponse>;
+
+export const statsQuery = z.object({
+  agent: name.optional(),
+  limit: z.coerce.number().int().min(1).max(10_000).default(1000),
+});
+export type StatsQuery = z.output<typeof statsQuery>;
+
+/** `avg_duration`: seconds, of the completed sessions; 0 where there are none. */
+export const agentStats = z.object({
+  active_sessions: z.number().int(),
+  completed_total: z.number().int(),
+  avg_duration: z.number(),
+  certification_expires: timestamp.nullable(),
+});
+
+/** By agent, in order of their names. `total_agents` counts all that match, beyond the limit too. */
+export const statsResponse = z.object({
+  stats: z.record(z.string(), agentStats),
+  total_agents: z.number().int(),
+});
+export type StatsResponse = z.output<typeof statsResponse>;
+
+export const badgeList = z.object({
+  ghost_id: z.string(),
+  badges: z.array(z.object({ badge: z.string(), granted_at: timestamp, granted_by: z.string() })),
+});
+export type BadgeList = z.output<typeof badgeList>;
+
+/** `granted`: false when the ghost had the badge already. */
+export const badgeGrantResponse = z.object({ ghost_id: z.string(), badge: z.string(), granted: z.boolean() });
+export type BadgeGrantResponse = z.output<typeof badgeGrantResponse>;
+
+export const badgeRevokeResponse = z.object({ ghost_id: z.string(), badge: z.string(), revoked: z.literal(true) });
+export type BadgeRevokeResponse = z.output<typeof badgeRevokeResponse>;

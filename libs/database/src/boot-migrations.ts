@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { errorMessage } from '#errors';
+import { isConnectionError } from './connection-errors.js';
 import { dataSourceOptions, MIGRATIONS_TABLE, type DatabaseOptions } from './data-source.js';
 import { DatabaseNewerError, DatabaseUnavailableError, MigrationFailedError } from './migration-errors.js';
 
@@ -58,7 +59,7 @@ async function connect(options: MigrateOptions): Promise<pg.Client> {
       return client;
     } catch (error) {
       await client.end().catch(() => undefined);
-      if (!isTransient(error) || Date.now() > deadline)
+      if (!isConnectionError(error) || Date.now() > deadline)
         throw new DatabaseUnavailableError(
           `${options.service}: cannot connect to its database: ${errorMessage(error)}`,
           error,
@@ -67,13 +68,6 @@ async function connect(options: MigrateOptions): Promise<pg.Client> {
       await sleep(POLL_MS);
     }
   }
-}
-
-/** Refused or lost connections, and a server that is still starting (57P03), may mend themselves; a bad password will not. */
-function isTransient(error: unknown): boolean {
-  if (error instanceof AggregateError) return error.errors.some(isTransient);
-  const { code = '', message = '' } = error as { code?: string; message?: string };
-  return /^(ECONN|ETIMEDOUT|EAI_AGAIN|ENOTFOUND|57P03|53300)/.test(code) || /timeout|terminated/i.test(message);
 }
 
 async function takeTurn(client: pg.Client, options: MigrateOptions): Promise<void> {

@@ -1,12 +1,10 @@
-import { Controller, Get, Inject, Res } from '@nestjs/common';
+import { Controller, Get, Res } from '@nestjs/common';
 import { HealthCheckService, TypeOrmHealthIndicator, type HealthCheckResult } from '@nestjs/terminus';
 import { type Response } from 'express';
-import { type ServiceConfig } from '#config';
 import { healthResponse, type HealthResponse } from '#contracts';
 import { Endpoint, Public } from '#http';
-import { HealthDetails } from './health-details.js';
+import { ServiceHealth } from './service-health.js';
 
-export const HEALTH_SERVICE = Symbol('health service');
 const DATABASE_TIMEOUT_MS = 2000;
 
 @Public()
@@ -15,8 +13,7 @@ export class HealthController {
   constructor(
     private readonly terminus: HealthCheckService,
     private readonly database: TypeOrmHealthIndicator,
-    private readonly details: HealthDetails,
-    @Inject(HEALTH_SERVICE) private readonly service: ServiceConfig,
+    private readonly service: ServiceHealth,
   ) {}
 
   @Get()
@@ -26,18 +23,9 @@ export class HealthController {
     errors: { 503: 'Unhealthy; the body is the same' },
   })
   async health(@Res({ passthrough: true }) response: Response): Promise<HealthResponse> {
-    const database = await this.databaseAnswers();
-    const { healthy, details } = this.details.read();
-    const status = database && healthy ? 'healthy' : 'unhealthy';
-    if (status === 'unhealthy') response.status(503);
-    return {
-      status,
-      service: this.service.name,
-      version: this.service.version,
-      uptime_seconds: Math.round(process.uptime()),
-      database,
-      ...details,
-    };
+    const health = await this.service.read();
+    if (health.status === 'unhealthy') response.status(503);
+    return health;
   }
 
   @Get('live')
@@ -50,12 +38,5 @@ export class HealthController {
   @Endpoint({ summary: 'Can it take traffic?', errors: { 503: 'Not ready' } })
   ready(): Promise<HealthCheckResult> {
     return this.terminus.check([() => this.database.pingCheck('database', { timeout: DATABASE_TIMEOUT_MS })]);
-  }
-
-  private async databaseAnswers(): Promise<boolean> {
-    return this.database.pingCheck('database', { timeout: DATABASE_TIMEOUT_MS }).then(
-      (result) => result.database?.status === 'up',
-      () => false,
-    );
   }
 }

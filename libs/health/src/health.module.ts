@@ -2,7 +2,8 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { TerminusModule } from '@nestjs/terminus';
 import { type ServiceConfig } from '#config';
 import { HealthDetails } from './health-details.js';
-import { HEALTH_SERVICE, HealthController } from './health.controller.js';
+import { HealthController } from './health.controller.js';
+import { HEALTH_SERVICE, ServiceHealth } from './service-health.js';
 
 @Module({})
 export class HealthModule {
@@ -12,8 +13,8 @@ export class HealthModule {
       global: true,
       imports: [TerminusModule.forRoot({ logger: false })],
       controllers: [HealthController],
-      providers: [HealthDetails, { provide: HEALTH_SERVICE, useValue: service }],
-      exports: [HealthDetails],
+      providers: [HealthDetails, ServiceHealth, { provide: HEALTH_SERVICE, useValue: service }],
+      exports: [HealthDetails, ServiceHealth],
     };
   }
 }

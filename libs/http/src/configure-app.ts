@@ -4,7 +4,7 @@ import { type NextFunction, type Response } from 'express';
 import { type Logger } from '#logging';
 import { jsonBody } from './json-body.js';
 import { serveOpenApi, type ApiDescription } from './openapi.js';
-import { ProblemFilter, type ProblemDecorator } from './problem.filter.js';
+import { ProblemFilter, type ErrorTranslator, type ProblemDecorator } from './problem.filter.js';
 import { requestId } from './request-id.js';
 import { type ServiceRequest } from './request.js';
 import { validationPipe } from './validation.js';
@@ -12,6 +12,7 @@ import { validationPipe } from './validation.js';
 export interface AppHttpOptions extends ApiDescription {
   logger: Logger;
   decorateProblem?: ProblemDecorator | undefined;
+  translateError?: ErrorTranslator;
   observe: (method: string, route: string, status: number, seconds: number) => void;
 }
 
@@ -23,7 +24,7 @@ export function configureApp(app: NestExpressApplication, options: AppHttpOption
   app.use(observer(options));
   app.use(jsonBody);
   app.useGlobalPipes(validationPipe);
-  app.useGlobalFilters(new ProblemFilter(options.logger, options.decorateProblem));
+  app.useGlobalFilters(new ProblemFilter(options.logger, options.decorateProblem, options.translateError));
   serveOpenApi(app, options);
 }
 

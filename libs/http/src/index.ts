@@ -6,7 +6,7 @@ export { configureApp, type AppHttpOptions } from './configure-app.js';
 export { Endpoint, type EndpointOptions } from './endpoint.decorator.js';
 export { openAiError } from './openai-error.js';
 export { type ApiDescription } from './openapi.js';
-export { type ProblemDecorator } from './problem.filter.js';
+export { type ErrorTranslator, type ProblemDecorator } from './problem.filter.js';
 export { toProblem } from './problem.js';
 export {
   type AgentPrincipal,

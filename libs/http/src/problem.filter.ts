@@ -6,6 +6,9 @@ import { type Logger } from '#logging';
 import { toProblem } from './problem.js';
 import { type ServiceRequest } from './request.js';
 
+/** Says of an error from elsewhere (a driver, a library) what it means here; undefined when it means nothing known. */
+export type ErrorTranslator = (error: unknown) => ServiceError | undefined;
+
 /** Adds members to each problem document, such as OpenAI's `error`. */
 export type ProblemDecorator = (problem: Problem) => object;
 
@@ -14,9 +17,11 @@ export class ProblemFilter implements ExceptionFilter {
   constructor(
     private readonly logger: Logger,
     private readonly decorate: ProblemDecorator = () => ({}),
+    private readonly translate: ErrorTranslator = () => undefined,
   ) {}
 
-  catch(error: unknown, host: ArgumentsHost): void {
+  catch(thrown: unknown, host: ArgumentsHost): void {
+    const error = thrown instanceof ServiceError ? thrown : (this.translate(thrown) ?? thrown);
     const request = host.switchToHttp().getRequest<ServiceRequest>();
     const response = host.switchToHttp().getResponse<Response>();
     const problem = toProblem(error, request.requestId);

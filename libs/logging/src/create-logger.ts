@@ -16,7 +16,6 @@ export function createLogger({ service, level }: LoggerOptions): Logger {
     level,
     base: { service },
     timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }) },
     redact: { paths: ['authorization', '*.authorization', 'token', '*.token', '*.password'], censor: '[redacted]' },
   });
 }

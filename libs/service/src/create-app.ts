@@ -1,6 +1,7 @@
 import { NestFactory } from '@nestjs/core';
 import { type NestExpressApplication } from '@nestjs/platform-express';
-import { migrateAtBoot, roleOf } from '#database';
+import { isConnectionError, migrateAtBoot, roleOf } from '#database';
+import { ServiceError } from '#errors';
 import { configureApp } from '#http';
 import { NestLogger, type Logger } from '#logging';
 import { Metrics } from '#metrics';
@@ -34,7 +35,16 @@ export async function createApp<C extends WithService>(
     version,
     logger,
     decorateProblem: definition.decorateProblem,
+    translateError: databaseOutage,
     observe: (...request) => metrics.observeRequest(...request),
   });
   return app;
+}
+
+function databaseOutage(error: unknown): ServiceError | undefined {
+  if (!isConnectionError(error)) return undefined;
+  return new ServiceError('unavailable', 'database_unavailable', 'The database does not answer', {
+    cause: error,
+    retryAfter: 1,
+  });
 }

@@ -65,6 +65,7 @@ async function shutDown(app: NestExpressApplication, deadlineMs: number, logger:
 
 function fail(logger: Logger, error: unknown, message: string): never {
   logger.fatal({ err: error }, message);
-  const configuration = error instanceof MigrationFailedError || error instanceof DatabaseNewerError;
+  const configuration =
+    error instanceof ConfigError || error instanceof MigrationFailedError || error instanceof DatabaseNewerError;
   process.exit(configuration ? EXIT_CONFIG : 1);
 }

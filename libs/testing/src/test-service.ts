@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type NestExpressApplication } from '@nestjs/platform-express';
 import { type ServiceName } from '#contracts';
+import { findFreePort } from '#embedded-postgres';
 import { createLogger } from '#logging';
 import { createApp, type ServiceDefinition, type WithService } from '#service';
 import { createTestDatabase, type TestDatabase } from './test-database.js';
@@ -17,7 +18,7 @@ export interface TestService {
   environment: Record<string, string>;
   /** Stops the service; the database stays. */
   stop: () => Promise<void>;
-  /** Stops the service and drops its database. */
+  /** Stops the service, drops its database and removes its home. */
   close: () => Promise<void>;
 }
 
@@ -35,11 +36,12 @@ export async function startService<C extends WithService>(
   options: TestServiceOptions = {},
 ): Promise<TestService> {
   const database = options.database ?? (await createTestDatabase(name));
-  const home = await mkdtemp(join(tmpdir(), `gravitas-${name}-`));
+  const home = options.environment?.GRAVITAS_HOME ?? (await mkdtemp(join(tmpdir(), `gravitas-${name}-`)));
   const prefix = name.toUpperCase();
   const environment = {
     [`${prefix}_DATABASE_URL`]: database.runtimeUrl,
     [`${prefix}_MIGRATION_URL`]: database.ownerUrl,
+    [`${prefix}_PORT`]: String(await findFreePort()),
     GRAVITAS_HOME: home,
     SERVICE_KEY: TEST_SERVICE_KEY,
     JWT_SECRET_KEY: TEST_JWT_SECRET,
@@ -49,8 +51,8 @@ export async function startService<C extends WithService>(
   const config = definition.loadConfig(environment);
   const logger = createLogger({ service: name, ...config.service.log });
   const app = await createApp(definition, config, logger);
-  await app.listen(0, '127.0.0.1');
-  const url = (await app.getUrl()).replace('[::1]', '127.0.0.1');
+  await app.listen(config.service.http.port, config.service.http.host);
+  const url = config.service.peers[name];
   const stop = () => app.close();
   return {
     app,

@@ -1,0 +1,10 @@
+import { CreateCertificates1763683200000 } from './1763683200000-create-certificates.js';
+import { CreateAgentBadges1763683200001 } from './1763683200001-create-agent-badges.js';
+import { CreateAgentSessions1763683200002 } from './1763683200002-create-agent-sessions.js';
+
+/** This service's schema history, oldest first. */
+export const migrations = [
+  CreateCertificates1763683200000,
+  CreateAgentBadges1763683200001,
+  CreateAgentSessions1763683200002,
+];

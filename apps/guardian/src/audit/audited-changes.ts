@@ -1,0 +1,31 @@
+import { Injectable } from '@nestjs/common';
+import { DataSource, type EntityManager } from 'typeorm';
+import { AuditTrail } from '#audit';
+import { type AuditRecord } from '#contracts';
+
+export interface Change<T> {
+  result: T;
+  /** What to record; nothing where nothing changed. */
+  events: AuditRecord[];
+}
+
+/**
+ * Changes the database only if it can be recorded: the event is recorded in the transaction, just before its commit, and a refusal
+ * rolls back. Should the commit itself fail, the trail says of a change that it happened when it did not; never the other way round.
+ */
+@Injectable()
+export class AuditedChanges {
+  constructor(
+    private readonly database: DataSource,
+    private readonly trail: AuditTrail,
+  ) {}
+
+  /** @throws ServiceError unavailable (`audit_unavailable`), and whatever `change` throws */
+  run<T>(change: (manager: EntityManager) => Promise<Change<T>>): Promise<T> {
+    return this.database.transaction(async (manager) => {
+      const { result, events } = await change(manager);
+      for (const event of events) await this.trail.record(event);
+      return result;
+    });
+  }
+}

@@ -1,0 +1,33 @@
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { type SESSION_OUTCOMES } from '#contracts';
+
+export type SessionOutcome = (typeof SESSION_OUTCOMES)[number];
+
+/** A piece of work that an agent does, from start to end. Without an end it is active. */
+@Entity('agent_sessions')
+export class Session {
+  @PrimaryColumn({ name: 'session_id', type: 'text' })
+  sessionId: string;
+
+  @Column({ type: 'text' })
+  agent: string;
+
+  @Column({ name: 'started_at', type: 'timestamptz', default: () => 'now()' })
+  startedAt: Date;
+
+  /** The agent itself, or `service:<name>`. */
+  @Column({ name: 'started_by', type: 'text' })
+  startedBy: string;
+
+  @Column({ name: 'ended_at', type: 'timestamptz', nullable: true })
+  endedAt: Date | null;
+
+  @Column({ type: 'text', nullable: true })
+  outcome: SessionOutcome | null;
+
+  @Column({ name: 'output_file', type: 'text', nullable: true })
+  outputFile: string | null;
+
+  @Column({ type: 'jsonb' })
+  metadata: Record<string, unknown>;
+}

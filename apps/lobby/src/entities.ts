@@ -1,0 +1,4 @@
+import { HistoryEntry } from './history/history.entity.js';
+
+/** This service's tables. */
+export const entities = [HistoryEntry];

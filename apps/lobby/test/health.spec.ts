@@ -1,0 +1,171 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import { type AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createParser } from 'eventsource-parser';
+import { type DetailedHealth } from '#contracts';
+import { waitFor } from '#testing';
+import { MAX_STREAMS } from '../src/health/health-streams.js';
+import { Harness } from './harness.js';
+
+const audit = {
+  accepted: 1,
+  persisted: 1,
+  queued: 0,
+  spooled: 0,
+  dropped: 0,
+  dead_lettered: 0,
+  refused: 0,
+  retries: 0,
+};
+
+/** A service as far as its health goes. */
+class Peer {
+  status = 200;
+  asked = 0;
+  hangs = false;
+  private readonly server: Server;
+
+  constructor(readonly name: string) {
+    this.server = createServer((_request, response) => {
+      this.asked++;
+      if (this.hangs) return;
+      const status = this.status === 200 ? 'healthy' : 'unhealthy';
+      const body = { status, service: name, version: '1', uptime_seconds: 1, database: status === 'healthy', audit };
+      response.writeHead(this.status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    });
+  }
+
+  async listen(): Promise<void> {
+    this.server.listen(0, '127.0.0.1');
+    await once(this.server, 'listening');
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  async close(): Promise<void> {
+    const closed = once(this.server, 'close');
+    this.server.close();
+    this.server.closeAllConnections();
+    await closed;
+  }
+}
+
+describe('the health of the system', () => {
+  const peers = ['gatekeeper', 'guardian', 'router', 'telemetry'].map((name) => new Peer(name));
+  const [gatekeeper, guardian, router] = peers as [Peer, Peer, Peer, Peer];
+  let harness: Harness;
+  beforeAll(async () => {
+    await Promise.all(peers.map((peer) => peer.listen()));
+    const urls: Record<string, string> = {};
+    for (const { name, url } of peers) urls[`${name.toUpperCase()}_URL`] = url;
+    harness = await Harness.start({ ...urls, LOBBY_HEALTH_INTERVAL_MS: '100' });
+  });
+  afterAll(async () => {
+    await harness.close();
+    await Promise.all(peers.map((peer) => peer.close()));
+  });
+
+  const detailed = async () => {
+    const answer = await harness.get('nobody', '/health/detailed');
+    return { code: answer.status, ...(answer.body as DetailedHealth) };
+  };
+
+  it('shows every service, its database and its audit queue, to anybody', async () => {
+    const { code, status, services } = await detailed();
+    expect([code, status]).toEqual([200, 'healthy']);
+    expect(Object.keys(services)).toEqual(['gatekeeper', 'guardian', 'router', 'telemetry', 'lobby']);
+    expect(services.guardian).toEqual({
+      status: 'healthy',
+      database: true,
+      audit,
+      latency_ms: expect.any(Number) as unknown,
+    });
+    expect(services.lobby).toMatchObject({ status: 'healthy', database: true, audit: { dropped: 0 } });
+  });
+
+  it('is degraded, not unhealthy, while another service is', async () => {
+    guardian.status = 503;
+    const { code, status, services } = await detailed();
+    guardian.status = 200;
+    expect([code, status, services.guardian]).toMatchObject([
+      200,
+      'degraded',
+      { status: 'unhealthy', database: false },
+    ]);
+  });
+
+  it('waits two seconds for a service that hangs, and no longer', async () => {
+    router.hangs = true;
+    const start = Date.now();
+    const { status, services } = await detailed();
+    router.hangs = false;
+    expect([status, services.router]).toMatchObject([
+      'degraded',
+      { status: 'unreachable', database: null, audit: null, error: 'does not answer within 2000 ms' },
+    ]);
+    expect(Date.now() - start).toBeLessThan(4000);
+  });
+
+  it('does not take one service for another', async () => {
+    const confused = await Harness.start({ GUARDIAN_URL: gatekeeper.url, ROUTER_URL: 'http://127.0.0.1:1' });
+    const { services } = (await confused.get('nobody', '/health/detailed')).body as DetailedHealth;
+    await confused.close();
+    expect(services.guardian).toMatchObject({ status: 'unreachable', error: 'answers, but not as this service does' });
+    expect(services.router).toMatchObject({ status: 'unreachable', error: 'does not answer' });
+  });
+
+  it('is 503 when the lobby itself is unhealthy', async () => {
+    await harness.breakDatabase();
+    const { code, status, services } = await detailed();
+    await harness.mendDatabase();
+    expect([code, status, services.lobby]).toMatchObject([503, 'unhealthy', { status: 'unhealthy', database: false }]);
+    await waitFor('the lobby to recover', async () => (await detailed()).code === 200);
+  });
+
+  const watch = (signal: AbortSignal) => fetch(`${harness.service.url}/health/stream`, { signal });
+
+  it('streams it: at once, and again, for as long as somebody watches', async () => {
+    const leave = new AbortController();
+    const response = await watch(leave.signal);
+    expect(response.headers.get('content-type')).toBe('text/event-stream');
+    const events: { event: string | undefined; status: string }[] = [];
+    const parser = createParser({
+      onEvent: ({ event, data }) => events.push({ event, status: (JSON.parse(data) as DetailedHealth).status }),
+    });
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+    while (events.length < 2) parser.feed((await reader.read()).value!);
+    guardian.status = 503;
+    while (events.at(-1)!.status !== 'degraded') parser.feed((await reader.read()).value!);
+    guardian.status = 200;
+    expect(events[0]).toEqual({ event: 'health', status: 'healthy' });
+    leave.abort();
+    await reader.read().catch(() => undefined);
+
+    // Nobody watches any more: after the lobby has noticed, nobody is asked.
+    await waitFor('the questions to stop', async () => {
+      const before = guardian.asked;
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      return guardian.asked === before;
+    });
+  });
+
+  it('lets a hundred watch, asks once for all of them, and ends their streams when it stops', async () => {
+    const leave = new AbortController();
+    const watchers = await Promise.all(Array.from({ length: MAX_STREAMS }, () => watch(leave.signal)));
+    expect(watchers.every(({ status }) => status === 200)).toBe(true);
+    const refused = await watch(leave.signal);
+    expect([refused.status, await refused.json()]).toMatchObject([503, { code: 'too_many_streams' }]);
+
+    const asked = guardian.asked;
+    const start = Date.now();
+    await waitFor('some rounds', () => guardian.asked >= asked + 3);
+    expect(guardian.asked - asked).toBeLessThanOrEqual(4 + (Date.now() - start) / 100);
+
+    await harness.service.stop();
+    const ends = await Promise.all(watchers.map((watcher) => watcher.text()));
+    expect(ends.every((text) => text.startsWith('event: health\n'))).toBe(true);
+  });
+});

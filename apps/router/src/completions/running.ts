@@ -1,0 +1,24 @@
+/** Work that goes on after its request is answered. Shutdown waits for it, for a while. */
+export class Running {
+  private readonly work = new Set<Promise<void>>();
+
+  /** @param onError told if the work fails, which nobody else will notice */
+  track(work: Promise<unknown>, onError: (error: unknown) => void): void {
+    const tracked: Promise<void> = work
+      .then(() => undefined, onError)
+      .finally(() => {
+        this.work.delete(tracked);
+      });
+    this.work.add(tracked);
+  }
+
+  /** Resolves when nothing runs any more, or after `deadlineMs`. */
+  async settle(deadlineMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const deadline = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, deadlineMs);
+    });
+    await Promise.race([Promise.all(this.work), deadline]);
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,5 @@
+import 'reflect-metadata';
+import { runService } from '#service';
+import { router } from './app.module.js';
+
+await runService(router);

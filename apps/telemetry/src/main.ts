@@ -1,0 +1,5 @@
+import 'reflect-metadata';
+import { runService } from '#service';
+import { telemetry } from './app.module.js';
+
+await runService(telemetry);

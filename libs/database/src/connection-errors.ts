@@ -1,0 +1,13 @@
+/** Socket errors; SQLSTATE class 08 (connection), 57P0x (shutting down, starting), 53300 (too many connections). */
+const CODES = /^(ECONN|EPIPE|ETIMEDOUT|EAI_AGAIN|ENOTFOUND|08|57P0|53300)/;
+/** What pg and its pool say without a code. */
+const MESSAGES =
+  /connection terminated|connection timeout|timeout exceeded when trying to connect|query read timeout|client has encountered a connection error/i;
+
+/** Whether the database did not answer (it may later), as against having answered with a refusal. */
+export function isConnectionError(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.some(isConnectionError);
+  if (!(error instanceof Error)) return false;
+  const { code } = error as { code?: unknown };
+  return (typeof code === 'string' && CODES.test(code)) || MESSAGES.test(error.message);
+}
