@@ -68,7 +68,10 @@ export default {
       name: 'no-development-packages-in-production',
       comment: 'Production images carry no development dependencies.',
       severity: 'error',
-      from: { path: '^(apps|libs)/[^/]+/(src|migrations)/', pathNot: '(\\.spec\\.ts$|^libs/(testing|embedded-postgres)/)' },
+      from: {
+        path: '^(apps|libs)/[^/]+/(src|migrations)/',
+        pathNot: '(\\.spec\\.ts$|^libs/(testing|embedded-postgres)/)',
+      },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
     },
   ],
@@ -77,6 +80,9 @@ export default {
     exclude: { path: '^(dist|\\.gravitas)/' },
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['source', 'import', 'node', 'default', 'types'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['source', 'import', 'node', 'default', 'types'],
+    },
   },
 };

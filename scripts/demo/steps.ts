@@ -50,7 +50,7 @@ export function steps(stack: StackAccess): Step[] {
     {
       title: 'Scout comes with a token that has expired',
       run: async (id) => refused(401, say(await client('Scout', id, { ttlSeconds: -60 }), 'echo', 'Still me!')),
-      expected: [],
+      expected: [{ ghost: null, action: 'authenticate', result: 'UNAUTHENTICATED' }],
     },
     {
       title: 'The Supervisor certifies a new agent, Courier, and it works',

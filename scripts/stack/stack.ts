@@ -25,7 +25,7 @@ export interface StackOptions {
 export type BootReport = Record<App, BootResult>;
 
 const READY_TIMEOUT_MS = 60_000;
-const GRACE_MS = 15_000;
+const GRACE_MS = 22_000;
 const HURRIED_GRACE_MS = 2_000;
 
 /** Raised inside `boot` when the stack was asked to stop before it was up. */

@@ -172,8 +172,8 @@ describe('a chat completion through the whole control plane', () => {
   });
 
   it('reports the health of all', async () => {
-    const { body } = await request(plane.lobby.url).get('/health/detailed').expect(200);
-    const { status, services } = body as { status: string; services: Record<string, object> };
+    const answer = await request(plane.lobby.url).get('/health/detailed').expect(200);
+    const { status, services } = answer.body as { status: string; services: Record<string, object> };
     expect(status).toBe('healthy');
     expect(Object.keys(services).sort()).toEqual(['gatekeeper', 'guardian', 'lobby', 'router', 'telemetry']);
     for (const service of Object.values(services)) expect(service).toMatchObject({ status: 'healthy', database: true });

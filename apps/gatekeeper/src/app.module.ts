@@ -12,6 +12,7 @@ import { PartitionKeeper } from './audit/partition-keeper.js';
 import { CONFIG, loadConfig, type GatekeeperConfig } from './config.js';
 import { PolicyStore } from './policy/policy-store.js';
 import { PolicyController } from './policy/policy.controller.js';
+import { AuthenticationFailures } from './tokens/authentication-failures.js';
 import { TokenVerifier } from './tokens/token-verifier.js';
 import { TokensController } from './tokens/tokens.controller.js';
 import { Decisions } from './validate/decisions.js';
@@ -43,6 +44,7 @@ class AppModule {
       providers: [
         { provide: CONFIG, useValue: config },
         TokenVerifier,
+        AuthenticationFailures,
         PolicyStore,
         Decisions,
         { provide: AccessControl, useClass: LocalAccessControl },

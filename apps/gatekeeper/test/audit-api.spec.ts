@@ -102,8 +102,8 @@ describe('the audit API', () => {
     const seen: AuditEvent[] = [];
     let cursor: string | null = null;
     do {
-      const { body } = await search({ ghost_id: 'Pager', limit: 4, ...(cursor !== null && { cursor }) });
-      const page = auditPage.parse(body);
+      const answer = await search({ ghost_id: 'Pager', limit: 4, ...(cursor !== null && { cursor }) });
+      const page = auditPage.parse(answer.body);
       seen.push(...page.events);
       cursor = page.next_cursor;
       await ingest([event({ ghost_id: 'Pager' })]);
@@ -132,7 +132,7 @@ describe('the audit API', () => {
       { timestamp: '2026-11-02T12:00:01Z' },
     ];
     await ingest([wanted, ...near.map((difference) => event({ ...wanted, id: randomUUID(), ...difference }))]);
-    const { body } = await search({
+    const answer = await search({
       ghost_id: 'Filter',
       action: 'x',
       resource: 'r/1',
@@ -142,7 +142,7 @@ describe('the audit API', () => {
       from: '2026-11-02T12:00:00Z',
       to: '2026-11-02T12:00:01Z',
     });
-    expect(auditPage.parse(body).events.map(({ id }) => id)).toEqual([wanted.id]);
+    expect(auditPage.parse(answer.body).events.map(({ id }) => id)).toEqual([wanted.id]);
   });
 
   it.each([
@@ -182,10 +182,10 @@ describe('the audit API', () => {
   });
 
   it('publishes numbers that add up', async () => {
-    const { body } = await request(service.url)
+    const answer = await request(service.url)
       .get('/v1/audit/stats')
       .set('authorization', `Bearer ${await agentToken('Supervisor')}`);
-    const stats = body as Record<string, number>;
+    const stats = answer.body as Record<string, number>;
     expect(stats.accepted).toBeGreaterThan(0);
     expect(stats.accepted).toBe(stats.persisted! + stats.queued! + stats.spooled! + stats.dead_lettered!);
     expect(stats.dropped).toBe(0);

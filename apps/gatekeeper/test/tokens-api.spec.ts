@@ -3,6 +3,7 @@ import { type AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import request from 'supertest';
+import { AuditLogger } from '#audit';
 import { agentToken, serviceToken, startService, type TestService } from '#testing';
 import { gatekeeper } from '../src/app.module.js';
 
@@ -40,8 +41,8 @@ describe('POST /v1/tokens/introspect', () => {
       .sign(privateKey);
 
   it("verifies a token of the identity provider's", async () => {
-    const { body } = await introspect(await sign('https://idp'));
-    expect(body).toMatchObject({
+    const answer = await introspect(await sign('https://idp'));
+    expect(answer.body).toMatchObject({
       active: true,
       sub: 'Scout',
       groups: ['scout', 'readers'],
@@ -56,6 +57,17 @@ describe('POST /v1/tokens/introspect', () => {
     ['nonsense', () => Promise.resolve('nonsense')],
   ])('says of %s only that it is not active', async (_name, make) => {
     expect((await introspect(await make())).body).toEqual({ active: false });
+  });
+
+  it('records a token that is no good, with what is wrong with it', async () => {
+    const { headers } = await introspect(await sign('https://elsewhere'));
+    await service.app.get(AuditLogger).flush();
+    const rows = await service.database.query(
+      'SELECT action, resource, result, reason FROM audit_log WHERE request_id = $1',
+      [headers['x-request-id']],
+    );
+    const reason = 'Invalid or expired token (unexpected "iss" claim value)';
+    expect(rows).toEqual([{ action: 'authenticate', resource: 'services/lobby', result: 'UNAUTHENTICATED', reason }]);
   });
 
   it('answers services only', async () => {

@@ -186,6 +186,22 @@ describe('POST /v1/chat/completions', () => {
     expect(await said()).toEqual([]);
   });
 
+  it('keeps what came of a stream that the end of the process cuts off', async () => {
+    const ending = await Harness.start();
+    const body = (await ending.stream('stall')).body!.getReader();
+    await body.read();
+    const stopped = ending.service.stop();
+    ending.service.app.getHttpServer().closeAllConnections();
+    await expect(body.read()).rejects.toThrow();
+    await stopped;
+    expect(ending.router.cancelled).toBe(1);
+    expect(await ending.service.database.query('SELECT content, status FROM history ORDER BY role')).toEqual([
+      { content: 'all that came', status: 'partial' },
+      { content: 'go', status: 'complete' },
+    ]);
+    await ending.close();
+  });
+
   it('says 503 when the router does not answer', async () => {
     const alone = await Harness.start({ ROUTER_URL: 'http://127.0.0.1:1' });
     const answer = await alone.post('Scout', '/v1/chat/completions', { messages });

@@ -100,12 +100,14 @@ describe('history', () => {
     });
 
     it('is there after a restart', async () => {
-      await say('Scout', 'remember');
-      const again = await Harness.start({}, harness.service.database);
-      expect((await again.history('Scout')).history[0]).toMatchObject({ content: 'remember' });
-      await again.service.stop();
-      await again.router.close();
-      await again.gatekeeper.close();
+      const first = await Harness.start();
+      await first.post('Scout', '/v1/chat/completions', { messages: [{ role: 'user', content: 'remember' }] });
+      await first.service.stop();
+      const again = await Harness.start({}, first.service.database);
+      const { history } = await again.history('Scout');
+      await again.close();
+      await first.close();
+      expect(history[0]).toMatchObject({ content: 'remember' });
     });
   });
 

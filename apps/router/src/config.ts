@@ -33,7 +33,7 @@ export function loadConfig(environment: Environment): RouterConfig {
       ROUTER_MODELS_PATH: env.text().default('apps/router/config/models.yaml'),
       ROUTER_GHOSTS_PATH: env.text().default('apps/router/config/ghosts.yaml'),
       ROUTER_PROVIDER_TIMEOUT_MS: env.integer(100, 300_000, 120_000),
-      ROUTER_PROVIDER_IDLE_MS: env.integer(100, 600_000, 60_000),
+      ROUTER_PROVIDER_IDLE_MS: env.integer(100, 100_000, 60_000),
       ROUTER_ECHO_DELAY_MS: env.integer(0, 10_000, 0),
       ROUTER_BUFFER_SIZE: env.integer(1, 1_000_000, 10_000),
       OLLAMA_URL: env.httpUrl().optional(),

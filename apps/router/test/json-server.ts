@@ -4,6 +4,8 @@ import { type AddressInfo } from 'node:net';
 
 /** A small HTTP server on a free port of loopback that reads JSON; subclasses say what it answers. */
 export abstract class JsonServer {
+  /** How many connections were made so far. */
+  connections = 0;
   private readonly server: Server = createServer((request, response) => {
     response.on('error', () => undefined);
     this.read(request)
@@ -22,7 +24,7 @@ export abstract class JsonServer {
   }
 
   async listen(): Promise<this> {
-    this.server.listen(0, '127.0.0.1');
+    this.server.on('connection', () => this.connections++).listen(0, '127.0.0.1');
     await once(this.server, 'listening');
     return this;
   }

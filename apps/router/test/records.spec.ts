@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { AuditError, AuditLogger } from '#audit';
 import { agentToken, waitFor } from '#testing';
 import { DecisionLog } from '../src/decisions/decision-log.js';
 import { Route } from '../src/completions/route.js';
@@ -203,20 +204,46 @@ describe('what is kept over a restart', () => {
   });
 });
 
-describe('when nothing can be audited', () => {
-  it('503 before the model is called, and no answer that is not recorded', async () => {
-    // A queue for one event, which is not handed over before the end of the test.
-    const router = await startRouter({ AUDIT_QUEUE_MAXSIZE: '1', AUDIT_FLUSH_INTERVAL_MS: '60000' });
-    const ask = async (body: object) => {
-      const response = await router.post('Scout', { model: 'gemma2:27b', messages, ...body });
-      return { status: response.status, text: await response.text() };
-    };
-    const unrecorded = await ask({});
-    expect([unrecorded.status, router.upstream.calls.length]).toEqual([503, 1]);
-    const refused = await ask({ stream: true });
-    expect([refused.status, router.upstream.calls.length]).toEqual([503, 1]);
-    expect(JSON.parse(refused.text)).toMatchObject({ code: 'audit_unavailable' });
-    await waitFor('both sessions to end', () => router.guardian.ended.length === 2);
-    await router.close();
+describe('when the audit trail takes no events', () => {
+  let router: TestRouter;
+  beforeAll(async () => {
+    router = await startRouter();
+    router.upstream.behave(stream(['one', 'two']));
+  });
+  afterAll(() => router.close());
+
+  const full = () => {
+    throw new AuditError('audit_queue_full', 'the queue is full');
+  };
+  const ask = async (body: object) => {
+    const response = await router.post('Scout', { model: 'gemma2:27b', messages, ...body });
+    return { status: response.status, text: await response.text(), requestId: requestIdOf(response) };
+  };
+
+  it('503, and the model is not called', async () => {
+    const record = jest.spyOn(router.service.app.get(AuditLogger), 'record').mockImplementation(full);
+    const { status, text, requestId } = await ask({ stream: true });
+    record.mockRestore();
+    expect([status, router.upstream.calls.length]).toEqual([503, 0]);
+    expect(JSON.parse(text)).toMatchObject({ code: 'audit_unavailable' });
+    const { session_id, outcome } = await router.decision(requestId);
+    expect(outcome).toBe('refused');
+    await waitFor('the session to end', () =>
+      router.guardian.ended.some((session) => session.session_id === session_id && session.outcome === 'failed'),
+    );
+  });
+
+  it.each([false, true])('gives no complete answer whose outcome is not recorded (stream: %s)', async (streamed) => {
+    router.upstream.behave(streamed ? stream(['one', 'two']) : answer(ANSWER));
+    const logger = router.service.app.get(AuditLogger);
+    const original = logger.record.bind(logger);
+    const record = jest
+      .spyOn(logger, 'record')
+      .mockImplementation((event) => (event.result === 'SUCCEEDED' ? full() : original(event)));
+    const { status, text } = await ask({ stream: streamed });
+    record.mockRestore();
+    expect(status).toBe(streamed ? 200 : 503);
+    expect(text).toContain('audit_unavailable');
+    expect(text).not.toContain('[DONE]');
   });
 });

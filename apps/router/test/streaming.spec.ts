@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import OpenAI from 'openai';
 import { agentToken, waitFor } from '#testing';
 import { requestIdOf, startRouter, user, type TestRouter } from './harness.js';
-import { answer, beginStream, cutOff, sendChunk, sendEvent, stall, stream, USAGE } from './stand-in-upstream.js';
+import { answer, beginStream, sendChunk, sendEvent, stall, stream, USAGE } from './stand-in-upstream.js';
 
 const messages = [user('a question of theirs')];
 const BODY = { model: 'gemma2:27b', messages, stream: true };
@@ -156,14 +156,22 @@ describe('streams', () => {
   });
 
   it('goes on to the next shell when a stream breaks off before its first event', async () => {
-    router.upstream.behave((response, call) => {
+    router.upstream.behave(async (response, call) => {
       if (call.body['model'] !== 'gemma2:27b') return stream(['from another'])(response, call);
       beginStream(response);
-      response.write(': soon\n\n', () => cutOff(response, call));
+      response.write(': soon\n\n', () => response.destroy());
     });
     const text = await (await router.post('Scout', { ...BODY, model: 'auto' })).text();
     expect(text).toContain('from another');
     expect(router.upstream.calls).toHaveLength(2);
+  });
+
+  it('uses its connection to the provider again after a complete stream', async () => {
+    router.upstream.behave(stream(['a']));
+    await (await router.post('Scout', BODY)).text();
+    const before = router.upstream.connections;
+    for (let i = 0; i < 3; i++) await (await router.post('Scout', BODY)).text();
+    expect(router.upstream.connections).toBe(before);
   });
 
   it('lets a slow client slow down the provider', async () => {

@@ -54,7 +54,6 @@ describe('the event buffer', () => {
 
     const again = await Harness.start({}, harness.service.database);
     expect((await again.get('router', '/v1/telemetry/events')).body).toMatchObject({ count: 5 });
-    await again.service.stop();
-    await again.gatekeeper.close();
+    await again.close();
   });
 });

@@ -1,4 +1,4 @@
-import { type DynamicModule, Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { type DynamicModule, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { type AuditSettings, type ServiceConfig } from '#config';
 import { HealthDetails } from '#health';
 import { type Logger } from '#logging';
@@ -15,12 +15,14 @@ export interface AuditModuleOptions {
 }
 
 /** Closes the logger when HTTP is down and every request is answered: Nest calls this hook last. */
-@Injectable()
 class AuditShutdown implements OnApplicationShutdown {
-  constructor(private readonly logger: AuditLogger) {}
+  constructor(
+    private readonly logger: AuditLogger,
+    private readonly deadlineMs: number,
+  ) {}
 
   onApplicationShutdown(): Promise<void> {
-    return this.logger.close();
+    return this.logger.close(this.deadlineMs);
   }
 }
 
@@ -47,7 +49,11 @@ export class AuditModule {
           inject: [AuditLogger],
           useFactory: (audit: AuditLogger) => new AuditTrail(audit, service.audit.failMode),
         },
-        AuditShutdown,
+        {
+          provide: AuditShutdown,
+          inject: [AuditLogger],
+          useFactory: (audit: AuditLogger) => new AuditShutdown(audit, service.shutdown.auditMs),
+        },
       ],
       exports: [AuditLogger, AuditTrail],
     };

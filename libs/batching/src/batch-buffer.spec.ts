@@ -100,4 +100,35 @@ describe('BatchBuffer', () => {
     expect(lost).toEqual([1, 2, 3]);
     expect(buffer.offer(4)).toBe(false);
   });
+
+  it('flushes what was there before, and does not wait for what comes after', async () => {
+    let busy = true;
+    const written: number[] = [];
+    // Each write brings as much as it takes away: the buffer is never empty.
+    const { buffer } = create({
+      write: async (batch) => {
+        written.push(...batch);
+        await new Promise((resolve) => setImmediate(resolve));
+        if (busy) buffer.offerAll(batch.map((item) => item + 100));
+      },
+    });
+    buffer.offerAll(Array.from({ length: 30 }, (_, i) => i));
+    await buffer.flush();
+    expect(written.filter((item) => item < 100)).toHaveLength(30);
+    expect(buffer.size).toBeGreaterThan(0);
+    busy = false;
+  });
+
+  it('closes by its deadline also when a write hangs, and counts it as lost', async () => {
+    const lost: number[] = [];
+    const { buffer } = create({
+      maxBatch: 2,
+      write: () => new Promise(() => undefined),
+      onLost: (items) => lost.push(...items),
+    });
+    buffer.offerAll([1, 2, 3]);
+    await buffer.close(20);
+    expect(lost).toEqual([1, 2, 3]);
+    expect(buffer.size).toBe(0);
+  });
 });

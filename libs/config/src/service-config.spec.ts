@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { ConfigError } from './config-error.js';
+import { type ConfigError } from './config-error.js';
 import { env } from './env.js';
 import { loadServiceConfig } from './service-config.js';
 

@@ -15,8 +15,8 @@ export interface ServiceConfig {
   peers: Record<ServiceName, string>;
   log: { level: string };
   audit: AuditSettings;
-  /** Milliseconds that a shutdown may take before the process ends anyway. */
-  shutdownMs: number;
+  /** Milliseconds: for open requests to be answered, for the audit queue to be handed over, and for all of it. */
+  shutdown: { drainMs: number; auditMs: number; totalMs: number };
 }
 
 export interface AuditSettings {
@@ -60,7 +60,7 @@ const shared = {
   SERVICE_AUTH_DISABLED: env.boolean(false),
   SERVICE_KEY: env.secret(32).optional(),
   LOG_LEVEL: env.choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info'),
-  SHUTDOWN_TIMEOUT_MS: env.integer(100, 600_000, 12_000),
+  SHUTDOWN_TIMEOUT_MS: env.integer(100, 600_000, 20_000),
   GRAVITAS_HOME: env.text().default('.gravitas'),
   AUDIT_ASYNC: env.boolean(true),
   AUDIT_QUEUE_MAXSIZE: env.integer(1, 10_000_000, 10_000),
@@ -138,6 +138,11 @@ function assemble(name: ServiceName, own: Named, all: Shared): ServiceConfig {
       spoolDir: all.AUDIT_SPOOL_DIR ?? `${all.GRAVITAS_HOME}/spool/${name}`,
       failMode: all.AUDIT_FAIL_MODE,
     },
-    shutdownMs: all.SHUTDOWN_TIMEOUT_MS,
+    shutdown: shares(all.SHUTDOWN_TIMEOUT_MS),
   };
+}
+
+/** What is left over is for connections and pools. */
+function shares(totalMs: number): ServiceConfig['shutdown'] {
+  return { drainMs: totalMs * 0.4, auditMs: totalMs * 0.5, totalMs };
 }

@@ -122,8 +122,8 @@ describe('the HTTP side that every service shares', () => {
   });
 
   it('puts OpenAI’s error beside the problem when told to', async () => {
-    const { body: answer } = await request(url).post('/sample').send({});
-    const { detail, error } = answer as { detail: string; error: object };
+    const answer = await request(url).post('/sample').send({});
+    const { detail, error } = answer.body as { detail: string; error: object };
     expect(detail).toContain('name:');
     expect(error).toEqual({ message: detail, type: 'invalid_request_error', code: 'invalid_request', param: 'name' });
   });
@@ -205,8 +205,8 @@ describe('the HTTP side that every service shares', () => {
   });
 
   it('describes itself', async () => {
-    const { body: document } = await request(url).get('/docs/json');
-    const { paths } = document as { paths: Record<string, Record<string, { responses: object; requestBody: object }>> };
+    const document = await request(url).get('/docs/json');
+    const { paths } = document.body as { paths: Record<string, Record<string, { responses: object; requestBody: object }>> };
     const post = paths['/sample']!.post!;
     expect(post.requestBody).toMatchObject({ content: { 'application/json': { schema: { required: ['name'] } } } });
     expect(post.responses).toMatchObject({

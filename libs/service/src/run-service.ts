@@ -1,5 +1,5 @@
 import { type NestExpressApplication } from '@nestjs/platform-express';
-import { ConfigError } from '#config';
+import { ConfigError, type ServiceConfig } from '#config';
 import { DatabaseNewerError, MigrationFailedError } from '#database';
 import { errorMessage } from '#errors';
 import { createLogger, type Logger } from '#logging';
@@ -9,6 +9,7 @@ import { type ServiceDefinition, type WithService } from './service-definition.j
 /** sysexits.h EX_CONFIG: starting again without a change will not help. */
 const EXIT_CONFIG = 78;
 const CLOSE_IDLE_EVERY_MS = 50;
+const KEEP_ALIVE_MS = 65_000;
 
 /**
  * Runs one service as this process: configuration, migrations, HTTP, and a shutdown that answers what was asked and flushes what was
@@ -28,13 +29,22 @@ export async function runService<C extends WithService>(definition: ServiceDefin
   process.on('uncaughtException', (error) => fail(logger, error, 'uncaught exception'));
 
   const signal = shutdownSignal();
+  // Until it listens nothing was accepted, so there is nothing to finish.
+  let exitAtOnce = true;
+  signal.then(
+    () => exitAtOnce && process.exit(0),
+    () => undefined,
+  );
   try {
     const app = await createApp(definition, config, logger);
+    // Longer than what load balancers keep idle connections for, so that it is never this side that closes one under a request.
+    app.getHttpServer().keepAliveTimeout = KEEP_ALIVE_MS;
     await app.listen(service.http.port, service.http.host);
+    exitAtOnce = false;
     logger.info({ host: service.http.host, port: service.http.port }, `${service.name} is listening`);
     process.send?.({ type: 'ready', url: service.peers[service.name] });
     logger.info({ reason: await signal }, `${service.name} is shutting down`);
-    await shutDown(app, service.shutdownMs, logger);
+    await shutDown(app, service.shutdown, logger);
   } catch (error) {
     fail(logger, error, `${service.name} cannot start: ${errorMessage(error)}`);
   }
@@ -48,17 +58,22 @@ function shutdownSignal(): Promise<string> {
   });
 }
 
-async function shutDown(app: NestExpressApplication, deadlineMs: number, logger: Logger): Promise<void> {
+async function shutDown(
+  app: NestExpressApplication,
+  { drainMs, totalMs }: ServiceConfig['shutdown'],
+  logger: Logger,
+): Promise<void> {
   const server = app.getHttpServer();
   // A connection that was busy when the server closed is only idle later; without this it would hold the server for a minute.
   const idle = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
-  const deadline = setTimeout(() => {
-    logger.warn({ deadlineMs }, 'requests are still open at the shutdown deadline; ending them');
+  const drain = setTimeout(() => {
+    logger.warn({ drainMs }, 'requests are still open at the shutdown deadline; ending them');
     server.closeAllConnections();
-  }, deadlineMs * 0.75);
+  }, drainMs);
+  setTimeout(() => fail(logger, undefined, `not stopped after ${totalMs} ms; ending anyway`), totalMs).unref();
   await app.close();
   clearInterval(idle);
-  clearTimeout(deadline);
+  clearTimeout(drain);
   logger.info('stopped');
   logger.flush(() => process.exit(0));
 }

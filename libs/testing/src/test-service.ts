@@ -46,6 +46,8 @@ export async function startService<C extends WithService>(
     SERVICE_KEY: TEST_SERVICE_KEY,
     JWT_SECRET_KEY: TEST_JWT_SECRET,
     LOG_LEVEL: 'silent',
+    // A peer that is not there must not hold up the end of a suite.
+    SHUTDOWN_TIMEOUT_MS: '1000',
     ...options.environment,
   };
   const config = definition.loadConfig(environment);

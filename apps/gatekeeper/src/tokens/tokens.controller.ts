@@ -1,16 +1,18 @@
-import { Body, Controller, Inject, Post } from '@nestjs/common';
+import { Body, Controller, Post } from '@nestjs/common';
 import { type z } from 'zod';
 import { introspectRequest, introspectResponse, type IntrospectResponse } from '#contracts';
 import { ServiceError } from '#errors';
-import { Endpoint, ServiceOnly } from '#http';
+import { Call, Endpoint, ServiceOnly, type CallContext } from '#http';
 import { PolicyStore } from '../policy/policy-store.js';
+import { AuthenticationFailures } from './authentication-failures.js';
 import { TokenVerifier } from './token-verifier.js';
 
 @Controller('v1/tokens')
 export class TokensController {
   constructor(
     private readonly tokens: TokenVerifier,
-    @Inject(PolicyStore) private readonly policies: PolicyStore,
+    private readonly policies: PolicyStore,
+    private readonly failures: AuthenticationFailures,
   ) {}
 
   @Post('introspect')
@@ -24,6 +26,7 @@ export class TokensController {
   })
   async introspect(
     @Body({ schema: introspectRequest }) body: z.output<typeof introspectRequest>,
+    @Call() call: CallContext,
   ): Promise<IntrospectResponse> {
     try {
       const agent = await this.tokens.verify(body.token);
@@ -35,8 +38,10 @@ export class TokensController {
         exp: agent.expiresAt,
       };
     } catch (error) {
-      if (error instanceof ServiceError && error.kind === 'unauthenticated') return { active: false };
-      throw error;
+      if (!(error instanceof ServiceError) || error.kind !== 'unauthenticated') throw error;
+      const asking = call.principal.kind === 'service' ? call.principal.service : 'unknown';
+      await this.failures.record(error, 'authenticate', `services/${asking}`, call.requestId);
+      return { active: false };
     }
   }
 }

@@ -1,8 +1,8 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
-import { AuditTrail } from '#audit';
 import { validateRequest } from '#contracts';
-import { errorMessage, ServiceError } from '#errors';
+import { ServiceError } from '#errors';
 import { bearerToken, type ServiceRequest } from '#http';
+import { AuthenticationFailures } from '../tokens/authentication-failures.js';
 import { TokenVerifier } from '../tokens/token-verifier.js';
 
 /** Authenticates the caller of /validate before its body is looked at, and records those who fail. */
@@ -10,7 +10,7 @@ import { TokenVerifier } from '../tokens/token-verifier.js';
 export class AuditedAuthenticationGuard implements CanActivate {
   constructor(
     private readonly tokens: TokenVerifier,
-    private readonly trail: AuditTrail,
+    private readonly failures: AuthenticationFailures,
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
@@ -28,12 +28,6 @@ export class AuditedAuthenticationGuard implements CanActivate {
   private async recordFailure(request: ServiceRequest, error: ServiceError): Promise<void> {
     const asked = validateRequest.pick({ action: true, resource: true }).safeParse(request.body);
     const { action, resource } = asked.success ? asked.data : { action: 'unknown', resource: 'unknown' };
-    await this.trail.record({
-      action,
-      resource,
-      result: 'UNAUTHENTICATED',
-      reason: `${error.detail}${error.cause === undefined ? '' : ` (${errorMessage(error.cause, 0).slice(0, 500)})`}`,
-      request_id: request.requestId,
-    });
+    await this.failures.record(error, action, resource, request.requestId);
   }
 }

@@ -1,11 +1,13 @@
 import { once } from 'node:events';
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { type Response } from 'express';
 import { type Dispatcher } from 'undici';
+import { settleWithin } from '#batching';
 import { RouterClient } from '#clients';
 import { ServiceError } from '#errors';
 import { type Logger } from '#logging';
 import { LOGGER } from '#service';
+import { CONFIG, type LobbyConfig } from '../config.js';
 import { HistoryKeeper, type Question } from '../history/history-keeper.js';
 import { limitedBody } from '../limited-body.js';
 import { answerOf, StreamedAnswer } from './answer.js';
@@ -13,6 +15,8 @@ import { answerOf, StreamedAnswer } from './answer.js';
 /** A client that takes nothing for this long is gone. */
 const DRAIN_TIMEOUT_MS = 60_000;
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
+/** Of the time for a shutdown: what HTTP and the audit queue leave is little. */
+const SHUTDOWN_SHARE = 0.05;
 /** What of the router's headers concerns the client. */
 const PASSED_ON = /^(content-type|retry-after|www-authenticate|x-session-id|x-gravitas-.*)$/;
 
@@ -28,8 +32,11 @@ export interface Chat {
  * before the end of the answer is sent. A client that goes away takes the router's call with it.
  */
 @Injectable()
-export class ChatRelay {
+export class ChatRelay implements OnApplicationShutdown {
+  private readonly running = new Set<Promise<void>>();
+
   constructor(
+    @Inject(CONFIG) private readonly config: LobbyConfig,
     private readonly router: RouterClient,
     private readonly history: HistoryKeeper,
     @Inject(LOGGER) private readonly logger: Logger,
@@ -37,6 +44,19 @@ export class ChatRelay {
 
   /** @throws ServiceError unavailable when the router does not answer, upstream when its answer breaks off before it is sent */
   async relay(chat: Chat, response: Response): Promise<void> {
+    const run = this.run(chat, response);
+    const ended = run.catch(() => undefined).finally(() => this.running.delete(ended));
+    this.running.add(ended);
+    return run;
+  }
+
+  /** Connections are closed; answers that were cut off by that still have to be kept, before the database's connections go. */
+  async onApplicationShutdown(): Promise<void> {
+    const rest = Promise.all(this.running).then(() => this.history.settle());
+    await settleWithin(rest, this.config.service.shutdown.totalMs * SHUTDOWN_SHARE);
+  }
+
+  private async run(chat: Chat, response: Response): Promise<void> {
     const gone = new AbortController();
     const onClose = (): void => {
       if (!response.writableFinished) gone.abort();

@@ -1,5 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto';
-import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { type Counter } from 'prom-client';
 import { settleWithin } from '#batching';
 import { type HistoryMessage } from '#contracts';
@@ -30,14 +30,13 @@ export interface Answer {
 
 /** Writes that are under way at once; with a database that hangs, more would only fill the memory. */
 const MAX_PENDING = 1000;
-const SHUTDOWN_MS = 3000;
 
 /**
  * Keeps what was said. The answer waits for it, so that who reads the history afterwards finds it, but a bounded time, and is given
  * whatever becomes of it: history that is lost is logged and counted.
  */
 @Injectable()
-export class HistoryKeeper implements OnApplicationShutdown {
+export class HistoryKeeper {
   private readonly pending = new Set<Promise<void>>();
   private readonly lost: Counter;
 
@@ -64,9 +63,9 @@ export class HistoryKeeper implements OnApplicationShutdown {
     await settleWithin(write, this.config.historyTimeoutMs);
   }
 
-  /** Before the database's connections go. */
-  async onApplicationShutdown(): Promise<void> {
-    await settleWithin(Promise.all(this.pending), SHUTDOWN_MS);
+  /** Resolves when every write under way has ended, one way or the other. */
+  async settle(): Promise<void> {
+    await Promise.all(this.pending);
   }
 
   private giveUp(entries: readonly HistoryEntry[], { ghostId, requestId }: Question, reason: unknown): void {

@@ -10,11 +10,13 @@ import { AgentTokenGuard } from './agent-token.guard.js';
 import { clientGone } from './client-gone.js';
 import { CompleteChat } from './complete-chat.js';
 import { sendEvents } from './event-stream.js';
+import { Running } from './running.js';
 
 @Controller('v1/chat/completions')
 export class CompletionsController {
   constructor(
     private readonly chat: CompleteChat,
+    private readonly running: Running,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -40,11 +42,18 @@ export class CompletionsController {
       503: 'The provider is not configured (`provider_not_configured`), or the gatekeeper, the guardian or the audit trail is not there',
     },
   })
-  async complete(
+  complete(
     @Body({ schema: chatRequest }) body: z.output<typeof chatRequest>,
     @Req() request: ServiceRequest,
     @Res() response: Response,
   ): Promise<void> {
+    const answered = this.answer(body, request, response);
+    // Also of those whose client is gone there is something left to record.
+    this.running.track(answered);
+    return answered;
+  }
+
+  private async answer(body: z.output<typeof chatRequest>, request: ServiceRequest, response: Response): Promise<void> {
     const { requestId } = request;
     const gone = clientGone(response);
     try {

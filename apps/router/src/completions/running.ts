@@ -1,9 +1,9 @@
-/** Work that goes on after its request is answered. Shutdown waits for it, for a while. */
+/** Requests on their way, and what goes on after they are answered. Shutdown waits for it, for a while. */
 export class Running {
   private readonly work = new Set<Promise<void>>();
 
-  /** @param onError told if the work fails, which nobody else will notice */
-  track(work: Promise<unknown>, onError: (error: unknown) => void): void {
+  /** @param onError told if the work fails; for work whose failure nobody else will notice */
+  track(work: Promise<unknown>, onError: (error: unknown) => void = () => undefined): void {
     const tracked: Promise<void> = work
       .then(() => undefined, onError)
       .finally(() => {
@@ -18,7 +18,12 @@ export class Running {
     const deadline = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, deadlineMs);
     });
-    await Promise.race([Promise.all(this.work), deadline]);
+    await Promise.race([this.idle(), deadline]);
     clearTimeout(timer);
+  }
+
+  /** What runs may start more. */
+  private async idle(): Promise<void> {
+    while (this.work.size > 0) await Promise.all(this.work);
   }
 }

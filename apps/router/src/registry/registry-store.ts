@@ -1,9 +1,10 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { ConfigError } from '#config';
 import { HealthDetails } from '#health';
 import { type Logger } from '#logging';
 import { LOGGER } from '#service';
 import { CONFIG, type RouterConfig } from '../config.js';
-import { readRegistryFiles } from './registry-files.js';
+import { readRegistryFiles, RegistryFileError } from './registry-files.js';
 import { type Registry } from './registry.js';
 import { RegistryRepository, type RegistryChanges } from './registry.repository.js';
 
@@ -20,7 +21,9 @@ export class RegistryStore implements OnModuleInit {
   ) {}
 
   async onModuleInit(): Promise<void> {
-    await this.reload();
+    await this.reload().catch((error: unknown) => {
+      throw error instanceof RegistryFileError ? new ConfigError('router', [error.message]) : error;
+    });
     this.health.add('registry', () => ({
       healthy: true,
       models: this.registry.shells.length,

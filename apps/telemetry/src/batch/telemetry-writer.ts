@@ -4,7 +4,7 @@ import { copyInto } from '#database';
 import { EVENTS, type EventRow } from '../events/event-row.js';
 import { insertUsage, type Usage } from '../usage/insert-usage.js';
 
-const CLOSE_MS = 500;
+const CLOSE_MS = 250;
 
 /** Writes events by COPY and usage by INSERT, over a pool of its own, so that reports do not make writers wait. */
 export class TelemetryWriter {

@@ -12,7 +12,8 @@ import { type EventRow } from './event-row.js';
 
 /** How long a read waits for what was accepted before it, so that who wrote can read. */
 const SETTLE_MS = 1000;
-const CLOSE_MS = 5000;
+/** Of the time for a shutdown: what HTTP and the audit queue leave is little, and a database that answers needs less. */
+const CLOSE_SHARE = 0.05;
 
 /**
  * Single events on their way to the database. BatchBuffer says what is kept and what a crash loses; a full buffer refuses, and
@@ -24,7 +25,7 @@ export class EventBuffer implements OnApplicationShutdown {
   private lost = 0;
 
   constructor(
-    @Inject(CONFIG) config: TelemetryConfig,
+    @Inject(CONFIG) private readonly config: TelemetryConfig,
     @Inject(LOGGER) private readonly logger: Logger,
     private readonly writer: TelemetryWriter,
     metrics: Metrics,
@@ -69,7 +70,7 @@ export class EventBuffer implements OnApplicationShutdown {
 
   /** HTTP is down: nothing more comes. The buffer first, then the connections that it writes with. */
   async onApplicationShutdown(): Promise<void> {
-    await this.buffer.close(CLOSE_MS);
+    await this.buffer.close(this.config.service.shutdown.totalMs * CLOSE_SHARE);
     await this.writer.close();
   }
 }

@@ -41,6 +41,8 @@ type State = 'open' | 'draining' | 'closed';
 
 const FIRST_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 5000;
+/** Services that start together find each other within these; only what lasts longer is worth a warning. */
+const QUIET_ATTEMPTS = 4;
 /** An event's own fields, as JSON, beside the texts that it carries. */
 const FIXED_BYTES = 400;
 /** For how long a closing sink may wait for a write that hangs. */
@@ -230,20 +232,20 @@ export class AuditLogger {
    * @returns how many of it went to the dead letters; undefined when the logger had to close first
    */
   private async write(batch: readonly AuditEvent[]): Promise<number | undefined> {
-    for (let pause = FIRST_PAUSE_MS, failing = false; ; pause = Math.min(pause * 2, MAX_PAUSE_MS)) {
+    for (let attempt = 1; ; attempt++) {
       try {
         await this.options.sink.write(batch);
         // Too late: close() has spooled this batch meanwhile. The next start writes it again, and the sink knows the ids.
         if (this.hurry.signal.aborted) return undefined;
-        if (failing) this.options.log.info({ events: this.queue.length }, 'audit: the sink takes events again');
+        if (attempt > QUIET_ATTEMPTS) this.options.log.info({ attempt }, 'audit: the sink takes events again');
         return 0;
       } catch (error) {
         if (error instanceof SinkRejectedError) return this.isolate(batch, error);
         this.counts.retries++;
-        if (!failing)
+        if (attempt === QUIET_ATTEMPTS)
           this.options.log.warn({ err: error }, 'audit: the sink does not take events; trying again until it does');
-        failing = true;
       }
+      const pause = Math.min(FIRST_PAUSE_MS * 2 ** (attempt - 1), MAX_PAUSE_MS);
       try {
         await sleep(pause * (0.5 + Math.random() / 2), undefined, { signal: this.hurry.signal });
       } catch {
