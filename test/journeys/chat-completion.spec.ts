@@ -58,8 +58,8 @@ describe('a chat completion through the whole control plane', () => {
     );
     expect(usage).toMatchObject({ ghost_id: 'Scout', model: 'echo' });
     const history = await plane.lobby.database.query(
-      'SELECT role, content FROM history WHERE ghost_id = $1 ORDER BY id',
-      ['Scout'],
+      'SELECT role, content FROM history WHERE session_id = $1 ORDER BY id',
+      [session],
     );
     expect(history).toEqual([
       { role: 'user', content: 'Where is the map?' },

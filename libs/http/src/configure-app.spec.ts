@@ -206,7 +206,9 @@ describe('the HTTP side that every service shares', () => {
 
   it('describes itself', async () => {
     const document = await request(url).get('/docs/json');
-    const { paths } = document.body as { paths: Record<string, Record<string, { responses: object; requestBody: object }>> };
+    const { paths } = document.body as {
+      paths: Record<string, Record<string, { responses: object; requestBody: object }>>;
+    };
     const post = paths['/sample']!.post!;
     expect(post.requestBody).toMatchObject({ content: { 'application/json': { schema: { required: ['name'] } } } });
     expect(post.responses).toMatchObject({

@@ -14,8 +14,9 @@ import { ModelSessions, type ModelSession } from './model-sessions.js';
 import { Route, type Caller } from './route.js';
 
 /** `events`: the data of each event, `[DONE]` last. Iterate it, even if only to break off: that is what ends the call. */
-export type ChatAnswer =
-  { kind: 'complete'; completion: ChatCompletion } | { kind: 'stream'; events: AsyncGenerator<string> };
+export type ChatAnswer = { sessionId: string } & (
+  { kind: 'complete'; completion: ChatCompletion } | { kind: 'stream'; events: AsyncGenerator<string> }
+);
 
 /** A shell that cannot answer this request, where another may. */
 class PassedOver extends Error {
@@ -50,7 +51,7 @@ export class CompleteChat {
     try {
       const candidates = await this.candidates(route);
       const answer = await this.firstAnswer(candidates, route, session);
-      if (answer.kind === 'stream') return { kind: 'stream', events: this.follow(answer.events, route, session) };
+      if (answer.kind === 'stream') return { ...answer, events: this.follow(answer.events, route, session) };
       route.succeed();
       this.finish(route, session);
       return answer;
@@ -119,9 +120,10 @@ export class CompleteChat {
     if (!this.providers.of(shell).configured) throw new PassedOver(this.notConfigured(shell));
     route.caller.gone.throwIfAborted();
     await session.start(shell.name);
+    const { request, sessionId } = route;
     try {
-      if (route.request.stream) return { kind: 'stream', events: await this.calls.stream(shell, route) };
-      return { kind: 'complete', completion: await this.calls.complete(shell, route) };
+      if (request.stream) return { kind: 'stream', sessionId, events: await this.calls.stream(shell, route) };
+      return { kind: 'complete', sessionId, completion: await this.calls.complete(shell, route) };
     } catch (error) {
       if (!(error instanceof ModelCallFailed)) throw error;
       throw MENDED_BY_ANOTHER.has(error.failure.kind) ? new PassedOver(error.failure) : error.failure;

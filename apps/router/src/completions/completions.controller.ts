@@ -58,6 +58,8 @@ export class CompletionsController {
     const gone = clientGone(response);
     try {
       const answer = await this.chat.run(body, { token: bearerToken(request.headers.authorization), requestId, gone });
+      // The session in the guardian, in the trail and in the lobby's history.
+      response.setHeader('x-session-id', answer.sessionId);
       if (answer.kind === 'complete') response.json(answer.completion);
       else
         await sendEvents(response, answer.events, {

@@ -1,0 +1,168 @@
+import { execFileSync } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { waitFor } from '#testing';
+import { commandLine, listenerOn } from '../../scripts/stack/process-info.js';
+import { query } from '../support/postgres-client.js';
+import { StackProcess } from '../support/stack-process.js';
+
+const APPS = ['gatekeeper', 'guardian', 'router', 'telemetry', 'lobby'] as const;
+
+/** The whole stack as processes of their own, on an embedded PostgreSQL of its own. */
+describe('the stack', () => {
+  let stack: StackProcess;
+  beforeAll(async () => {
+    stack = await StackProcess.create();
+    await stack.start();
+  }, 90_000);
+  afterAll(() => stack.close(), 90_000);
+
+  const post = async (app: 'LOBBY' | 'GATEKEEPER', path: string, token: string, body: object) =>
+    fetch(stack.url(app) + path, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(20_000),
+    });
+  const complete = async (token: string) =>
+    post('LOBBY', '/v1/chat/completions', token, { model: 'echo', messages: [{ role: 'user', content: 'hello' }] });
+  const healthy = async (app: 'GUARDIAN' | 'LOBBY') =>
+    (await fetch(`${stack.url(app)}/health`).catch(() => undefined))?.status === 200;
+
+  it('prints a first request that works as it stands', async () => {
+    const curl = /^curl .*$/m.exec(stack.output)![0];
+    const [, url, token, body] = /-s (\S+) -H 'Authorization: Bearer (\S+)' .* -d '(.*)'$/.exec(curl)!;
+    const response = await fetch(url!, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token!}`, 'content-type': 'application/json' },
+      body: body!,
+    });
+    expect(response.status).toBe(200);
+    expect(await response.json()).toMatchObject({ choices: [{ message: { content: 'Hello, Gravitas!' } }] });
+  });
+
+  it('lets no runtime role into another database, and each to its own tables only', async () => {
+    const urls = new Map<string, URL>();
+    for (const app of APPS) urls.set(app, new URL(await stack.run('db-url', app)));
+    for (const [app, own] of urls)
+      for (const [other, { pathname }] of urls) {
+        const url = new URL(own);
+        url.pathname = pathname;
+        const connected = await query(url.href, 'SELECT 1').then(
+          () => 'connected',
+          (error: { code: string }) => error.code,
+        );
+        expect({ app, other, connected }).toEqual({ app, other, connected: app === other ? 'connected' : '42501' });
+      }
+    const [owner] = await query<{ tableowner: string }>(
+      await stack.run('db-url', 'lobby', '--role', 'superuser'),
+      `SELECT tableowner FROM pg_tables WHERE tablename = 'history'`,
+    );
+    expect(owner).toEqual({ tableowner: 'gravitas_lobby_owner' });
+    await expect(query(urls.get('lobby')!.href, 'DROP TABLE history')).rejects.toMatchObject({ code: '42501' });
+  }, 60_000);
+
+  it('keeps secrets to itself', async () => {
+    const modes = execFileSync('find', [
+      `${stack.home}/secrets`,
+      `${stack.home}/keys`,
+      '-type',
+      'f',
+      '-printf',
+      '%m\n',
+    ]);
+    expect([...new Set(modes.toString().trim().split('\n'))]).toEqual(['600']);
+    for (const app of APPS) {
+      const pid = (await listenerOn(stack.ports[app.toUpperCase() as 'LOBBY']))!;
+      const environment = (await readFile(`/proc/${pid}/environ`, 'utf8')).split('\0');
+      const names = environment
+        .map((line) => line.split('=')[0]!)
+        .filter((name) => /DATABASE_URL|MIGRATION_URL|JWT_SECRET/.test(name));
+      const own = [`${app.toUpperCase()}_DATABASE_URL`, `${app.toUpperCase()}_MIGRATION_URL`];
+      expect(names.sort()).toEqual(app === 'gatekeeper' ? [...own, 'JWT_SECRET_KEY'].sort() : own);
+    }
+  });
+
+  it('restarts a service that dies, says so, and the others answer meanwhile', async () => {
+    const pid = (await listenerOn(stack.ports.GUARDIAN))!;
+    expect(await commandLine(pid)).toContain('guardian');
+    process.kill(pid, 'SIGKILL');
+    const token = await stack.token('Scout');
+    const whileDown = await post('GATEKEEPER', '/validate', token, { action: 'execute', resource: 'shells/l1/echo' });
+    expect(whileDown.status).toBe(200);
+    await waitFor('the guardian to be back', () => healthy('GUARDIAN'), 30_000);
+    expect(stack.output).toMatch(/guardian .*(SIGKILL|restart)/);
+    await waitFor('completions to work again', async () => (await complete(token)).status === 200, 20_000);
+  }, 60_000);
+
+  it('loses no audit event of an answered request to SIGTERM during traffic, and leaves no process behind', async () => {
+    const token = await stack.token('Scout');
+    const answered: string[] = [];
+    let open = true;
+    const traffic = Array.from({ length: 16 }, async () => {
+      while (open) {
+        try {
+          const response = await post('GATEKEEPER', '/validate', token, {
+            action: 'execute',
+            resource: 'shells/l1/echo',
+          });
+          if (response.status === 200) answered.push(((await response.json()) as { audit_id: string }).audit_id);
+        } catch {
+          open = false;
+        }
+      }
+    });
+    const completions = Array.from({ length: 4 }, async () => {
+      while (open) await complete(token).catch(() => undefined);
+    });
+    await waitFor('some traffic', () => answered.length > 300);
+    const code = await stack.stop('SIGTERM');
+    open = false;
+    await Promise.all([...traffic, ...completions]);
+    expect(code).toBe(0);
+    for (const port of Object.values(stack.ports)) expect(await listenerOn(port)).toBeUndefined();
+    const left = execFileSync('ps', ['-eo', 'args'])
+      .toString()
+      .split('\n')
+      .filter((line) => line.includes(stack.home));
+    expect(left).toEqual([]);
+
+    await stack.start();
+    const gatekeeper = await stack.run('db-url', 'gatekeeper', '--role', 'superuser');
+    const stored = await waitFor('the trail', () =>
+      query<{ id: string }>(gatekeeper, 'SELECT id FROM audit_log WHERE id = ANY($1)', [answered]),
+    );
+    expect(stored).toHaveLength(answered.length);
+    // What the router recorded of completions came through another process: each intent has its outcome.
+    const [calls] = await query(
+      gatekeeper,
+      `SELECT count(*) FILTER (WHERE result = 'ALLOWED')::int AS intended, count(*) FILTER (WHERE result <> 'ALLOWED')::int AS ended
+       FROM audit_log WHERE service = 'router' AND action = 'inference'`,
+    );
+    expect(calls).toMatchObject({ intended: (calls as { ended: number }).ended });
+  }, 120_000);
+
+  it('comes up again after everything was killed with SIGKILL, on the PostgreSQL that is still running', async () => {
+    const lock = await readFile(`${stack.home}/run/supervisor.json`, 'utf8');
+    const { pid: supervisor } = JSON.parse(lock) as { pid: number };
+    const services = await Promise.all(Object.values(stack.ports).map((port) => listenerOn(port)));
+    for (const pid of [supervisor, ...services]) process.kill(pid!, 'SIGKILL');
+    await stack.stop();
+    await stack.start();
+    const token = await stack.token('Scout');
+    expect((await complete(token)).status).toBe(200);
+  }, 120_000);
+
+  it('starts without the one whose migration is broken, and says which and why', async () => {
+    // As if a migration of the telemetry service met a table that it does not expect.
+    const superuser = await stack.run('db-url', 'telemetry', '--role', 'superuser');
+    await query(superuser, 'DROP TABLE migrations');
+    expect(await stack.stop()).toBe(0);
+    await stack.start();
+    expect(stack.output).toMatch(
+      /Gravitas is ready, except: telemetry \(.*migration \w+ failed: relation "\w+" already exists/,
+    );
+    const token = await stack.token('Scout');
+    expect((await complete(token)).status).toBe(200);
+  }, 180_000);
+});
