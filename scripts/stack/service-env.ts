@@ -43,7 +43,6 @@ export function serviceEnv(
     SERVICE_KEY: secrets.serviceKey,
     AUDIT_SPOOL_DIR: join(env['AUDIT_SPOOL_DIR'] || join(home.path, 'spool'), app),
     GRAVITAS_HOME: home.path,
-    LOG_FORMAT: 'json',
   };
 }
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import canonicalize from 'canonicalize';
 import { parse as parseYaml, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import { name } from '#contracts';
@@ -32,7 +33,7 @@ export class PolicyError extends Error {
 
 /** An access policy: what each group may do, and which groups each ghost has. Immutable. */
 export class Policy {
-  /** SHA-256, in hex, of the policy as canonical JSON: comments and layout of the file do not count. */
+  /** SHA-256, in hex, of the policy as canonical JSON (RFC 8785): comments and layout of the file do not count. */
   readonly version: string;
   readonly rules: readonly Rule[];
   private readonly byGroup = new Map<string, Rule[]>();
@@ -46,7 +47,9 @@ export class Policy {
       );
     this.rules = [...this.byGroup.values()].flat();
     this.mappings = new Map(Object.entries(file.ghost_mappings));
-    this.version = createHash('sha256').update(canonicalJson(file)).digest('hex');
+    this.version = createHash('sha256')
+      .update(canonicalize(file) ?? '')
+      .digest('hex');
   }
 
   /** @throws PolicyError with line and reason */
@@ -104,13 +107,4 @@ function matches(pattern: string, value: string): boolean {
   if (!pattern.endsWith('/*')) return pattern === value;
   const prefix = pattern.slice(0, -1);
   return value.length > prefix.length && value.startsWith(prefix);
-}
-
-/** JSON with the members of each object in order of their names. */
-function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) =>
-    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
-  );
 }

@@ -1,6 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { canonicalJson } from '../signing/canonical-json.js';
+import canonicalize from 'canonicalize';
 import { SigningKeys } from '../signing/signing-keys.js';
 import { type Certificate } from './certificate.entity.js';
 
@@ -36,8 +36,9 @@ export class CertificateSigner {
   }
 }
 
+/** Canonical JSON, RFC 8785. */
 function statementOf({ agent, serial, issuedAt, expiresAt, version, capabilities }: Stated): string {
-  return canonicalJson({
+  const statement = canonicalize({
     agent,
     serial,
     issued_at: issuedAt.toISOString(),
@@ -45,4 +46,7 @@ function statementOf({ agent, serial, issuedAt, expiresAt, version, capabilities
     version,
     capabilities,
   });
+  // Only values that JSON does not know have no canonical form.
+  if (statement === undefined) throw new TypeError('a certificate cannot be written as JSON');
+  return statement;
 }
