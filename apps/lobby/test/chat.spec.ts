@@ -187,7 +187,7 @@ describe('POST /v1/chat/completions', () => {
   });
 
   it('keeps what came of a stream that the end of the process cuts off', async () => {
-    const ending = await Harness.start();
+    const ending = await Harness.start({ SHUTDOWN_TIMEOUT_MS: '20000' });
     const body = (await ending.stream('stall')).body!.getReader();
     await body.read();
     const stopped = ending.service.stop();

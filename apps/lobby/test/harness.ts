@@ -82,8 +82,11 @@ export class Harness {
     await this.service.database.query(`ALTER ROLE ${this.service.database.name} LOGIN`);
   }
 
+  /** Also while a test that failed has left a stream open. */
   async close(): Promise<void> {
-    await this.service.close();
+    const closed = this.service.close();
+    this.service.app.getHttpServer().closeAllConnections();
+    await closed;
     await this.router.close();
     await this.gatekeeper.close();
   }

@@ -46,7 +46,7 @@ describe('the event buffer', () => {
   });
 
   it('writes what waits before it stops, and a new start finds it', async () => {
-    harness = await Harness.start({ TELEMETRY_FLUSH_INTERVAL_MS: '60000' });
+    harness = await Harness.start({ TELEMETRY_FLUSH_INTERVAL_MS: '60000', SHUTDOWN_TIMEOUT_MS: '20000' });
     for (let i = 0; i < 5; i++) await log();
     expect(await stored()).toHaveLength(0);
     await harness.service.stop();

@@ -59,7 +59,7 @@ export class ChatRelay implements OnApplicationShutdown {
   private async run(chat: Chat, response: Response): Promise<void> {
     const gone = new AbortController();
     const onClose = (): void => {
-      if (!response.writableFinished) void 0;
+      if (!response.writableFinished) gone.abort();
     };
     if (response.closed) return;
     response.once('close', onClose);
