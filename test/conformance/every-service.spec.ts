@@ -5,7 +5,7 @@ import request from 'supertest';
 import { DataSource } from 'typeorm';
 import { healthResponse, problem } from '#contracts';
 import { connectionUrl, dataSourceOptions, DatabaseNewerError, roleOf } from '#database';
-import { createTestDatabase, startService, testPostgresUrl, waitFor, type TestService } from '#testing';
+import { createTestDatabase, serviceToken, startService, testPostgresUrl, waitFor, type TestService } from '#testing';
 import { ALL_SERVICES } from '../support/services.js';
 
 interface Operation {
@@ -17,6 +17,14 @@ interface Document {
   openapi: string;
   paths: Record<string, Record<string, Operation>>;
 }
+
+/** A read that needs the database; the router answers from its registry in memory. */
+const READS_DATABASE: Partial<Record<string, string>> = {
+  gatekeeper: '/v1/audit/events',
+  guardian: '/certificates',
+  telemetry: '/v1/telemetry/events',
+  lobby: '/v1/history',
+};
 
 describe.each(ALL_SERVICES)('$name, as every service,', ({ name, definition }) => {
   let service: TestService;
@@ -85,6 +93,13 @@ describe.each(ALL_SERVICES)('$name, as every service,', ({ name, definition }) =
       expect(sick.body).toMatchObject({ status: 'unhealthy', database: false });
       await request(service.url).get('/health/ready').expect(503);
       await request(service.url).get('/health/live').expect(200);
+      const read = READS_DATABASE[name];
+      if (read !== undefined) {
+        const answer = await request(service.url)
+          .get(read)
+          .set('authorization', `Bearer ${await serviceToken('router', name)}`);
+        expect(problem.parse(answer.body)).toMatchObject({ status: 503, code: 'database_unavailable' });
+      }
     } finally {
       await admin.query(`ALTER DATABASE ${service.database.name} ALLOW_CONNECTIONS true`);
       await admin.end();

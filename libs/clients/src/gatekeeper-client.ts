@@ -1,8 +1,10 @@
 import {
+  explainResponse,
   ingestResponse,
   introspectResponse,
   validateResponse,
   type AuditEvent,
+  type ExplainResponse,
   type IngestResponse,
   type IntrospectResponse,
   type ValidateRequest,
@@ -20,7 +22,20 @@ export class GatekeeperClient extends PeerClient {
     return this.call({ method: 'POST', path: '/validate', body, agentToken, requestId, response: validateResponse });
   }
 
-  /** Whose token is this? No policy is asked, nothing is audited. */
+  /** What would `validate` say, and why? Nothing is decided, nothing is recorded. */
+  explain(agentToken: string, body: ValidateRequest, requestId?: string): Promise<ExplainResponse> {
+    return this.call({
+      method: 'POST',
+      path: '/v1/policy/explain',
+      body,
+      agentToken,
+      requestId,
+      idempotent: true,
+      response: explainResponse,
+    });
+  }
+
+  /** Whose token is this? No policy is asked. */
   introspect(token: string, requestId?: string): Promise<IntrospectResponse> {
     return this.call({
       method: 'POST',

@@ -18,4 +18,8 @@ export class RemoteAccessControl extends AccessControl {
   async authorize(agent: AgentPrincipal, action: string, resource: string, requestId: string): Promise<void> {
     await this.gatekeeper.validate(agent.token, { action, resource }, requestId);
   }
+
+  async allows(agent: AgentPrincipal, action: string, resource: string, requestId: string): Promise<boolean> {
+    return (await this.gatekeeper.explain(agent.token, { action, resource }, requestId)).allowed;
+  }
 }

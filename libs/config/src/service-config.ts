@@ -15,8 +15,8 @@ export interface ServiceConfig {
   peers: Record<ServiceName, string>;
   log: { level: string };
   audit: AuditSettings;
-  /** Milliseconds: for open requests to be answered, for the audit queue to be handed over, and for all of it. */
-  shutdown: { drainMs: number; auditMs: number; totalMs: number };
+  /** Milliseconds, one after the other: for open requests, for what a service buffers, for the audit queue; and for all of it. */
+  shutdown: { drainMs: number; buffersMs: number; auditMs: number; totalMs: number };
 }
 
 export interface AuditSettings {
@@ -144,5 +144,5 @@ function assemble(name: ServiceName, own: Named, all: Shared): ServiceConfig {
 
 /** What is left over is for connections and pools. */
 function shares(totalMs: number): ServiceConfig['shutdown'] {
-  return { drainMs: totalMs * 0.4, auditMs: totalMs * 0.5, totalMs };
+  return { drainMs: totalMs * 0.3, buffersMs: totalMs * 0.1, auditMs: totalMs * 0.5, totalMs };
 }

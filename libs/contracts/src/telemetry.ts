@@ -22,6 +22,7 @@ export const reportedEvent = telemetryEvent.extend({
   ghost_id: name.optional(),
   tenant_id: name.optional(),
 });
+export type ReportedEvent = z.input<typeof reportedEvent>;
 
 export const MAX_TELEMETRY_BATCH = 1000;
 

@@ -2,7 +2,7 @@
 const CODES = /^(ECONN|EPIPE|ETIMEDOUT|EAI_AGAIN|ENOTFOUND|08|57P0|53300)/;
 /** What pg and its pool say without a code. */
 const MESSAGES =
-  /connection terminated|connection timeout|timeout exceeded when trying to connect|query read timeout|client has encountered a connection error/i;
+  /connection terminated|connection timeout|timeout exceeded when trying to connect|query read timeout|client has encountered a connection error|not currently accepting connections/i;
 
 /** Whether the database did not answer (it may later), as against having answered with a refusal. */
 export function isConnectionError(error: unknown): boolean {

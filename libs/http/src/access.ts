@@ -11,6 +11,13 @@ export abstract class AccessControl {
 
   /** @throws ServiceError forbidden, or unavailable when nobody can tell */
   abstract authorize(agent: AgentPrincipal, action: string, resource: string, requestId: string): Promise<void>;
+
+  /**
+   * Would it be allowed? For what is not refused either way, such as how much of something an agent gets to see: nothing is recorded.
+   *
+   * @throws ServiceError unavailable when nobody can tell
+   */
+  abstract allows(agent: AgentPrincipal, action: string, resource: string, requestId: string): Promise<boolean>;
 }
 
 /** The right that an agent needs for a call. Services need none. */

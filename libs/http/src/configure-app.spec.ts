@@ -71,8 +71,11 @@ class SampleAccess extends AccessControl {
     return { kind: 'agent', ghostId: 'Scout', groups: [], tenantId: 'default', token };
   }
   async authorize(_agent: AgentPrincipal, action: string, resource: string): Promise<void> {
-    if (`${action} ${resource}` !== 'read things/mine')
+    if (!(await this.allows(_agent, action, resource)))
       throw new ServiceError('forbidden', 'policy_denied', 'Not yours');
+  }
+  async allows(_agent: AgentPrincipal, action: string, resource: string): Promise<boolean> {
+    return `${action} ${resource}` === 'read things/mine';
   }
 }
 

@@ -9,6 +9,7 @@ import {
   introspectRequest,
   validateRequest,
   type AuditEvent,
+  type ExplainResponse,
   type IngestResponse,
   type IntrospectResponse,
   type ValidateResponse,
@@ -17,7 +18,7 @@ import { ServiceError, type ErrorKind } from '#errors';
 import { bearerToken, invalidToken, ServiceTokens, toProblem } from '#http';
 import { TEST_JWT_SECRET, TEST_SERVICE_KEY } from './tokens.js';
 
-/** What somebody asked at /validate. */
+/** What somebody asked at /validate or /v1/policy/explain. */
 export interface AskedValidation {
   ghost_id: string;
   groups: string[];
@@ -47,7 +48,7 @@ const claims = z.object({
 export class StandInGatekeeper {
   /** Audit events taken so far, in order of arrival, each id once. */
   readonly events: AuditEvent[] = [];
-  /** Questions asked at /validate by agents with a good token, with their answers. */
+  /** Questions asked by agents with a good token, with their answers. */
   readonly validations: AskedValidation[] = [];
   private readonly server: Server = createServer((request, response) => {
     const requestId = String(request.headers['x-request-id'] ?? randomUUIDv7());
@@ -105,6 +106,8 @@ export class StandInGatekeeper {
     switch (`${request.method} ${request.url}`) {
       case 'POST /validate':
         return this.validate(await agentOf(token), parse(validateRequest, body), requestId);
+      case 'POST /v1/policy/explain':
+        return this.explain(await agentOf(token), parse(validateRequest, body), requestId);
       case 'POST /v1/tokens/introspect':
         await this.onlyServices(token);
         return agentOf(parse(introspectRequest, body).token).catch(() => ({ active: false }));
@@ -117,13 +120,25 @@ export class StandInGatekeeper {
   }
 
   private validate(agent: Agent, asked: z.output<typeof validateRequest>, requestId: string): ValidateResponse {
-    const question = { ghost_id: agent.sub, groups: agent.groups, ...asked, request_id: requestId };
-    const allowed = agent.groups.includes('admin') || this.rule(question);
-    this.validations.push({ ...question, allowed });
+    const { allowed } = this.decide(agent, asked, requestId);
     const reason = allowed ? 'the stand-in allows it' : 'no rule of the stand-in allows it';
     const decision = { ghost_id: agent.sub, audit_id: randomUUIDv7(), reason, policy_version: POLICY_VERSION };
     if (!allowed) throw refused('forbidden', 'policy_denied', `Access denied by policy: ${reason}`, decision);
     return { allowed, tenant_id: agent.tenant_id, groups: agent.groups, ...decision };
+  }
+
+  private explain(agent: Agent, asked: z.output<typeof validateRequest>, requestId: string): ExplainResponse {
+    const { allowed } = this.decide(agent, asked, requestId);
+    const reason = allowed ? 'the stand-in allows it' : 'no rule of the stand-in allows it';
+    const about = { ghost_id: agent.sub, groups: agent.groups, policy_version: POLICY_VERSION };
+    return { allowed, reason, matched: [], considered: [], ...about };
+  }
+
+  private decide(agent: Agent, asked: z.output<typeof validateRequest>, requestId: string): AskedValidation {
+    const question = { ghost_id: agent.sub, groups: agent.groups, ...asked, request_id: requestId };
+    const answered = { ...question, allowed: agent.groups.includes('admin') || this.rule(question) };
+    this.validations.push(answered);
+    return answered;
   }
 
   private ingest(events: readonly AuditEvent[]): IngestResponse {

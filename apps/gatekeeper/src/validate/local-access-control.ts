@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AccessControl, type AgentPrincipal } from '#http';
+import { PolicyStore } from '../policy/policy-store.js';
 import { TokenVerifier } from '../tokens/token-verifier.js';
 import { Decisions } from './decisions.js';
 
@@ -9,6 +10,7 @@ export class LocalAccessControl extends AccessControl {
   constructor(
     private readonly tokens: TokenVerifier,
     private readonly decisions: Decisions,
+    private readonly policies: PolicyStore,
   ) {
     super();
   }
@@ -19,5 +21,9 @@ export class LocalAccessControl extends AccessControl {
 
   async authorize(agent: AgentPrincipal, action: string, resource: string, requestId: string): Promise<void> {
     await this.decisions.decide(agent, { action, resource, metadata: {} }, requestId);
+  }
+
+  async allows(agent: AgentPrincipal, action: string, resource: string): Promise<boolean> {
+    return this.policies.decide(this.policies.groupsOf(agent), action, resource).allowed;
   }
 }

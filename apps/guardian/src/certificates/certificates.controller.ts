@@ -28,7 +28,7 @@ export class CertificatesController {
   @Authenticated()
   @Endpoint({
     summary: 'Certificates, newest first',
-    description: "An agent sees its own (`agent`); all, or another's, need `read` on guardian/certificates[/<agent>].",
+    description: "All where the caller may `read` guardian/certificates, otherwise its own. Another's, asked for by name, need `read` on guardian/certificates/<agent>.",
     response: certificateList,
     errors: { 400: 'A filter is not valid', 401: 'No valid token', 403: 'Not allowed' },
   })
@@ -36,9 +36,7 @@ export class CertificatesController {
     @Query({ schema: certificateQuery }) query: CertificateQuery,
     @Call() call: CallContext,
   ): Promise<CertificateList> {
-    const resource = query.agent === undefined ? 'guardian/certificates' : certificatesOf(query.agent);
-    await this.rights.needUnlessOwn(call, query.agent, 'read', resource);
-    return this.certificates.list(query);
+    return this.certificates.list(await this.rights.narrow(call, query, 'guardian/certificates'));
   }
 
   @Post()

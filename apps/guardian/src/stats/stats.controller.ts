@@ -15,13 +15,11 @@ export class StatsController {
   @Authenticated()
   @Endpoint({
     summary: 'Sessions and certification, by agent',
-    description: "An agent sees its own (`agent`); all, or another's, need `read` on guardian/stats[/<agent>].",
+    description: "Of all agents where the caller may `read` guardian/stats, otherwise its own. Another's, asked for by name, need `read` on guardian/stats/<agent>.",
     response: statsResponse,
     errors: { 400: 'A filter is not valid', 401: 'No valid token', 403: 'Not allowed' },
   })
   async read(@Query({ schema: statsQuery }) query: StatsQuery, @Call() call: CallContext): Promise<StatsResponse> {
-    const resource = query.agent === undefined ? 'guardian/stats' : `guardian/stats/${query.agent}`;
-    await this.rights.needUnlessOwn(call, query.agent, 'read', resource);
-    return this.stats.read(query);
+    return this.stats.read(await this.rights.narrow(call, query, 'guardian/stats'));
   }
 }

@@ -15,8 +15,6 @@ import { answerOf, StreamedAnswer } from './answer.js';
 /** A client that takes nothing for this long is gone. */
 const DRAIN_TIMEOUT_MS = 60_000;
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
-/** Of the time for a shutdown: what HTTP and the audit queue leave is little. */
-const SHUTDOWN_SHARE = 0.05;
 /** What of the router's headers concerns the client. */
 const PASSED_ON = /^(content-type|retry-after|www-authenticate|x-session-id|x-gravitas-.*)$/;
 
@@ -53,7 +51,7 @@ export class ChatRelay implements OnApplicationShutdown {
   /** Connections are closed; answers that were cut off by that still have to be kept, before the database's connections go. */
   async onApplicationShutdown(): Promise<void> {
     const rest = Promise.all(this.running).then(() => this.history.settle());
-    await settleWithin(rest, this.config.service.shutdown.totalMs * SHUTDOWN_SHARE);
+    await settleWithin(rest, this.config.service.shutdown.buffersMs);
   }
 
   private async run(chat: Chat, response: Response): Promise<void> {

@@ -1,4 +1,4 @@
-/** Requests on their way, and what goes on after they are answered. Shutdown waits for it, for a while. */
+/** Requests on their way, and what goes on after they are answered. */
 export class Running {
   private readonly work = new Set<Promise<void>>();
 
@@ -12,18 +12,8 @@ export class Running {
     this.work.add(tracked);
   }
 
-  /** Resolves when nothing runs any more, or after `deadlineMs`. */
-  async settle(deadlineMs: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const deadline = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, deadlineMs);
-    });
-    await Promise.race([this.idle(), deadline]);
-    clearTimeout(timer);
-  }
-
-  /** What runs may start more. */
-  private async idle(): Promise<void> {
+  /** Resolves when nothing runs any more; what runs may start more. */
+  async idle(): Promise<void> {
     while (this.work.size > 0) await Promise.all(this.work);
   }
 }

@@ -35,7 +35,6 @@ const COLUMNS = {
 
 const MAX_BATCH = 1000;
 const INTERVAL_MS = 500;
-const CLOSE_MS = 2000;
 const UNIQUE_VIOLATION = '23505';
 /** SQLSTATE classes 22 (data exception) and 23 (integrity constraint violation). */
 const PERMANENT = /^2[23]/;
@@ -76,9 +75,9 @@ export class DecisionLog {
     if (!this.buffer.offer(decisionOf(route))) this.lost.inc();
   }
 
-  /** Takes no more and writes what waits, for at most two seconds. */
-  async close(): Promise<void> {
-    await this.buffer.close(CLOSE_MS);
+  /** Takes no more and writes what waits. */
+  async close(deadlineMs: number): Promise<void> {
+    await this.buffer.close(deadlineMs);
     await this.pool.end();
   }
 

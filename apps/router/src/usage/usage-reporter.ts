@@ -2,7 +2,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { BatchBuffer } from '#batching';
 import { TelemetryClient } from '#clients';
-import { type TelemetryBatch, type TelemetryEvent, type UsageRecord } from '#contracts';
+import { type ReportedEvent, type TelemetryBatch, type UsageRecord } from '#contracts';
 import { ServiceError } from '#errors';
 import { type Logger } from '#logging';
 import { Metrics } from '#metrics';
@@ -22,14 +22,13 @@ export interface CallReport {
 
 const MAX_BATCH = 250;
 const INTERVAL_MS = 500;
-const CLOSE_MS = 2000;
 /** What telemetry will never take: 400 and 413. */
 const REJECTIONS: ReadonlySet<string> = new Set(['invalid', 'too_large']);
 
 /** Tells telemetry what each model call cost and how long it took: in batches, and never in the way of a call. */
 @Injectable()
 export class UsageReporter {
-  private readonly buffer: BatchBuffer<{ usage: UsageRecord; event: TelemetryEvent }>;
+  private readonly buffer: BatchBuffer<{ usage: UsageRecord; event: ReportedEvent }>;
   private readonly calls;
   private readonly lost;
 
@@ -61,13 +60,13 @@ export class UsageReporter {
     if (!this.buffer.offer({ usage: usageOf(report), event: eventOf(report) })) this.lost.inc();
   }
 
-  /** Takes no more and delivers what waits, for at most two seconds. */
-  close(): Promise<void> {
-    return this.buffer.close(CLOSE_MS);
+  /** Takes no more and delivers what waits. */
+  close(deadlineMs: number): Promise<void> {
+    return this.buffer.close(deadlineMs);
   }
 }
 
-function toBatch(batch: readonly { usage: UsageRecord; event: TelemetryEvent }[]): TelemetryBatch {
+function toBatch(batch: readonly { usage: UsageRecord; event: ReportedEvent }[]): TelemetryBatch {
   return { usage: batch.map((item) => item.usage), events: batch.map((item) => item.event) };
 }
 
@@ -89,9 +88,12 @@ function usageOf({ call: { shell, route }, outcome, usage, latencyMs }: CallRepo
   };
 }
 
-function eventOf({ call: { shell, route }, outcome, usage, latencyMs, firstByteMs }: CallReport): TelemetryEvent {
+function eventOf({ call: { shell, route }, outcome, usage, latencyMs, firstByteMs }: CallReport): ReportedEvent {
   return {
     event_type: 'model_call',
+    timestamp: new Date().toISOString(),
+    tenant_id: route.tenantId,
+    ...(route.ghostId !== null && { ghost_id: route.ghostId }),
     component: 'router',
     value: latencyMs,
     status: outcome.toLowerCase(),
@@ -99,7 +101,6 @@ function eventOf({ call: { shell, route }, outcome, usage, latencyMs, firstByteM
       model: shell.name,
       provider: shell.provider,
       tier: shell.tier,
-      ghost_id: route.ghostId,
       session_id: route.sessionId,
       request_id: route.caller.requestId,
       stream: route.request.stream === true,

@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { ServiceError } from '#errors';
 import { AccessControl, type CallContext } from '#http';
 
 /** What a caller gets to see. Null: no restriction. */
@@ -10,7 +9,6 @@ export interface Scope {
 
 /**
  * A service sees everything. An agent with the right to read `resource` sees its tenant; without it, what is its own.
- * The gatekeeper records each such question, with its answer.
  */
 @Injectable()
 export class ReadScope {
@@ -19,12 +17,7 @@ export class ReadScope {
   /** @throws ServiceError unavailable when the gatekeeper does not answer */
   async of({ principal, requestId }: CallContext, resource: string): Promise<Scope> {
     if (principal.kind === 'service') return { tenantId: null, ghostId: null };
-    try {
-      await this.access.authorize(principal, 'read', resource, requestId);
-      return { tenantId: principal.tenantId, ghostId: null };
-    } catch (error) {
-      if (!(error instanceof ServiceError) || error.kind !== 'forbidden') throw error;
-      return { tenantId: principal.tenantId, ghostId: principal.ghostId };
-    }
+    const all = await this.access.allows(principal, 'read', resource, requestId);
+    return { tenantId: principal.tenantId, ghostId: all ? null : principal.ghostId };
   }
 }

@@ -12,8 +12,6 @@ import { type EventRow } from './event-row.js';
 
 /** How long a read waits for what was accepted before it, so that who wrote can read. */
 const SETTLE_MS = 1000;
-/** Of the time for a shutdown: what HTTP and the audit queue leave is little, and a database that answers needs less. */
-const CLOSE_SHARE = 0.05;
 
 /**
  * Single events on their way to the database. BatchBuffer says what is kept and what a crash loses; a full buffer refuses, and
@@ -70,7 +68,7 @@ export class EventBuffer implements OnApplicationShutdown {
 
   /** HTTP is down: nothing more comes. The buffer first, then the connections that it writes with. */
   async onApplicationShutdown(): Promise<void> {
-    await this.buffer.close(this.config.service.shutdown.totalMs * CLOSE_SHARE);
+    await this.buffer.close(this.config.service.shutdown.buffersMs);
     await this.writer.close();
   }
 }

@@ -1,0 +1,175 @@
+import { createPublicKey, generateKeyPairSync, createHash, sign } from 'node:crypto';
+import { mkdtemp, readFile, rm, stat, writeFile, chmod, rename } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { LOGGER } from '#service';
+import { startService, type TestDatabase } from '#testing';
+import { guardian } from '../src/app.module.js';
+import { Harness } from './harness.js';
+
+describe('what a certificate rests on', () => {
+  let harness: Harness;
+  beforeEach(async () => {
+    harness = await Harness.start();
+  });
+  afterEach(() => harness.close());
+
+  const validate = (agent: string) => harness.post('router', '/validate', { agent });
+  const sql = (text: string, values?: unknown[]) => harness.service.database.query(text, values);
+  const keyPath = () => join(harness.service.environment.GRAVITAS_HOME!, 'keys', 'guardian-signing-key.pem');
+  const listedStatus = async (agent: string) => {
+    const { body } = await harness.get('router', `/certificates?agent=${agent}`);
+    return (body as { certificates: { status: string }[] }).certificates[0]?.status;
+  };
+
+  it.each([
+    ['expires_at', `expires_at + interval '1 year'`],
+    ['issued_at', `issued_at - interval '1 second'`],
+    ['capabilities', `'{everything}'`],
+    ['version', '2'],
+    ['statement', `replace(statement, '"version":1', '"version":2')`],
+    ['signature', `reverse(signature)`],
+  ])('a row whose %s was changed is no certificate, and the log says so', async (column, value) => {
+    expect((await validate('Scout')).status).toBe(200);
+    const logged = jest.spyOn(harness.service.app.get<{ error: () => void }>(LOGGER), 'error');
+    await sql(`UPDATE certificates SET ${column} = ${value} WHERE agent = 'Scout'`);
+    const answer = await validate('Scout');
+    expect([answer.status, answer.body]).toMatchObject([
+      403,
+      { detail: "Agent 'Scout' lacks a valid certificate", code: 'certificate_invalid' },
+    ]);
+    expect(logged).toHaveBeenCalledWith(
+      expect.objectContaining({ agent: 'Scout' }),
+      expect.stringMatching(/not what was signed/),
+    );
+    expect(await listedStatus('Scout')).toBe('invalid');
+    expect(await harness.metric('validations_total{result="invalid"}')).toBe(1);
+  });
+
+  it("another agent's certificate does not serve", async () => {
+    await sql(`UPDATE certificates SET agent = 'Impostor' WHERE agent = 'Librarian'`);
+    expect((await validate('Impostor')).body).toMatchObject({ status: 403, code: 'certificate_invalid' });
+  });
+
+  it('a key that was put behind the id of another does not verify', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+    const pem = publicKey.export({ type: 'spki', format: 'pem' });
+    const [row] = await sql(`SELECT statement FROM certificates WHERE agent = 'Scout'`);
+    const forged = (row as { statement: string }).statement.replace(/"expires_at":"\d{4}/, '"expires_at":"2999');
+    await sql(`UPDATE signing_keys SET public_key = $1`, [pem]);
+    await sql(
+      `UPDATE certificates SET statement = $1, signature = $2, expires_at = ($1::jsonb ->> 'expires_at')::timestamptz
+       WHERE agent = 'Scout'`,
+      [forged, sign(null, Buffer.from(forged), privateKey).toString('base64url')],
+    );
+    expect((await validate('Scout')).body).toMatchObject({ code: 'certificate_invalid' });
+  });
+
+  it('the key is made with mode 0600, and is the same after a restart', async () => {
+    expect((await stat(keyPath())).mode & 0o777).toBe(0o600);
+    const before = await readFile(keyPath(), 'utf8');
+    await harness.restart();
+    expect(await readFile(keyPath(), 'utf8')).toBe(before);
+    expect(await sql('SELECT key_id, public_key FROM signing_keys')).toEqual([
+      {
+        key_id: createHash('sha256')
+          .update(createPublicKey(before).export({ type: 'spki', format: 'der' }))
+          .digest('hex'),
+        public_key: createPublicKey(before).export({ type: 'spki', format: 'pem' }),
+      },
+    ]);
+    expect((await validate('Scout')).status).toBe(200);
+  });
+
+  it('what an earlier key signed stays valid after the file is replaced', async () => {
+    await harness.service.stop();
+    await rename(keyPath(), `${keyPath()}.old`);
+    await harness.restart();
+    expect(await sql('SELECT key_id FROM signing_keys')).toHaveLength(2);
+    expect((await validate('Scout')).status).toBe(200);
+    await harness.post('Supervisor', '/certificates', { agent: 'Scout', ttl: '1h' });
+    expect((await validate('Scout')).status).toBe(200);
+    expect(await sql(`SELECT DISTINCT key_id FROM certificates WHERE agent = 'Scout'`)).toHaveLength(2);
+  });
+
+  it('default agents are certified at their first boot only: revoked stays revoked', async () => {
+    const agents = async () =>
+      (await sql('SELECT agent FROM certificates ORDER BY agent')).map(({ agent }) => agent as string);
+    expect(await agents()).toEqual(['Librarian', 'Scout', 'Supervisor', 'Supervisor_Managed_Agent']);
+    const event = await harness.event('certificate.issue', { resource: 'guardian/certificates/Librarian' });
+    expect(event).toMatchObject({ result: 'SUCCEEDED', metadata: { by: 'service:guardian' } });
+
+    await harness.delete('Supervisor', '/certificates/Scout');
+    await harness.restart({ GUARDIAN_DEFAULT_CERTIFICATES: 'Scout, Newcomer', GUARDIAN_CERTIFICATE_TTL: '2h' });
+    expect(await agents()).toEqual(['Librarian', 'Newcomer', 'Scout', 'Supervisor', 'Supervisor_Managed_Agent']);
+    expect((await validate('Scout')).status).toBe(403);
+    const { body } = (await validate('Newcomer')) as { body: Record<string, string> };
+    expect(Date.parse(body.expires_at!) - Date.parse(body.issued_at!)).toBe(7_200_000);
+  });
+
+  it('two instances that boot at once on the same home end with one key and one certificate an agent', async () => {
+    const { database, environment } = harness.service;
+    await harness.service.stop();
+    await sql('DELETE FROM certificates');
+    await sql('DELETE FROM signing_keys');
+    await rm(keyPath());
+    const { GUARDIAN_PORT: _, ...shared } = environment;
+    const boot = (name: string) =>
+      startService('guardian', guardian, {
+        database,
+        environment: { ...shared, AUDIT_SPOOL_DIR: join(shared.GRAVITAS_HOME!, name) },
+      });
+    const [one, two] = await Promise.all([boot('one'), boot('two')]);
+    await two.stop();
+    harness.service = one;
+    expect(await sql('SELECT key_id FROM signing_keys')).toHaveLength(1);
+    expect(await sql('SELECT serial FROM certificates')).toHaveLength(4);
+  });
+
+  describe('a key file', () => {
+    let directory: string;
+    let database: TestDatabase;
+    beforeEach(async () => {
+      directory = await mkdtemp(join(tmpdir(), 'gravitas-key-'));
+      database = harness.service.database;
+    });
+    afterEach(() => rm(directory, { recursive: true, force: true }));
+
+    const bootWith = (pem: string) =>
+      writeFile(join(directory, 'key.pem'), pem, { mode: 0o600 }).then(() =>
+        startService('guardian', guardian, {
+          database,
+          environment: {
+            ...harness.service.environment,
+            GUARDIAN_SIGNING_KEY_PATH: join(directory, 'key.pem'),
+            AUDIT_SPOOL_DIR: join(directory, 'spool'),
+          },
+        }),
+      );
+
+    it.each([
+      ['of another kind', generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey],
+      ['that is the public half', generateKeyPairSync('ed25519').publicKey],
+    ])('%s stops the boot and is named', async (_, key) => {
+      const pem = key.export({ type: key.type === 'private' ? 'pkcs8' : 'spki', format: 'pem' } as never).toString();
+      await expect(bootWith(pem)).rejects.toMatchObject({
+        code: 'config_invalid',
+        message: expect.stringContaining(join(directory, 'key.pem')),
+      });
+    });
+
+    it('that is empty stops the boot', async () => {
+      await expect(bootWith('')).rejects.toThrow(/is not an Ed25519 private key/);
+    });
+
+    it('that others can read is used, with a warning', async () => {
+      await chmod(keyPath(), 0o644);
+      await harness.service.stop();
+      const write = jest.spyOn(process.stdout, 'write');
+      await harness.restart();
+      write.mockRestore();
+      expect((await validate('Scout')).status).toBe(200);
+    });
+  });
+});
