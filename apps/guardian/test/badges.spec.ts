@@ -13,10 +13,7 @@ describe('badges', () => {
 
   it('are granted, shown with who granted them, and recorded', async () => {
     const answer = await harness.put('Supervisor', '/badges/Scout/web-search');
-    expect([answer.status, answer.body]).toEqual([
-      200,
-      { ghost_id: 'Scout', badge: 'web-search', granted: true },
-    ]);
+    expect([answer.status, answer.body]).toEqual([200, { ghost_id: 'Scout', badge: 'web-search', granted: true }]);
     expect(await list('Scout')).toEqual({
       ghost_id: 'Scout',
       badges: [{ badge: 'web-search', granted_at: expect.any(String), granted_by: 'Supervisor' }],

@@ -81,7 +81,7 @@ describe('certificates', () => {
 
     it.each([[''], ['x'.repeat(201)], ['a\nb'], ['\ud800'], [7]])('refuses the agent %p', async (agent) => {
       const answer = await harness.post('Supervisor', '/certificates', { agent, ttl: 60 });
-      expect([answer.status, answer.body]).toMatchObject([400, { errors: [{ field: 'agent' }] }]);
+      expect([answer.status, answer.body]).toMatchObject([400, { code: 'invalid_request', param: 'agent' }]);
     });
 
     it('is for agents with the right only, also where it is about themselves', async () => {
@@ -194,8 +194,11 @@ describe('certificates', () => {
 
   describe('GET /certificates', () => {
     const list = async (path: string, caller: 'router' | 'Scout' = 'router') => {
-      const { status, body } = await harness.get(caller, path);
-      return { status, ...(body as { certificates: { agent: string; status: string }[]; total: number }) };
+      const answer = await harness.get(caller, path);
+      return {
+        status: answer.status,
+        ...(answer.body as { certificates: { agent: string; status: string }[]; total: number }),
+      };
     };
 
     it('lists newest first, within the limit, and counts all', async () => {
@@ -233,7 +236,9 @@ describe('certificates', () => {
       expect((await list('/certificates?agent=Listed', 'Scout')).status).toBe(403);
       harness.gatekeeper.allow(({ action, resource }) => action === 'read' && resource === 'guardian/certificates');
       expect((await list('/certificates', 'Scout')).total).toBeGreaterThan(1);
-      harness.gatekeeper.allow(({ action, resource }) => `${action} ${resource}` === 'read guardian/certificates/Listed');
+      harness.gatekeeper.allow(
+        ({ action, resource }) => `${action} ${resource}` === 'read guardian/certificates/Listed',
+      );
       expect((await list('/certificates?agent=Listed', 'Scout')).total).toBe(3);
       harness.gatekeeper.allow();
     });

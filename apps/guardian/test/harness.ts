@@ -35,9 +35,8 @@ export class Harness {
   }
 
   async call(caller: Caller, method: Method, path: string, body?: object): Promise<Response> {
-    const call = request(this.service.url)
-      [method](path)
-      .set(await authorization(caller));
+    const agent = request(this.service.url);
+    const call = agent[method](path).set(await authorization(caller));
     return body === undefined ? call : call.send(body);
   }
 
@@ -56,7 +55,7 @@ export class Harness {
     });
   }
 
-  /** The first audit event of this action and request id, once it has arrived at the gatekeeper. */
+  /** The first audit event of this action with these members, once it has arrived at the gatekeeper. */
   event(action: string, matching: Partial<AuditEvent> = {}): Promise<AuditEvent> {
     return waitFor(`the audit event ${action}`, () =>
       this.gatekeeper.events.find(

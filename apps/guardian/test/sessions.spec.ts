@@ -91,7 +91,7 @@ describe('sessions', () => {
 
     it('answers 400 naming the field, and 401', async () => {
       const bad = await start('', randomUUID());
-      expect([bad.status, bad.body]).toMatchObject([400, { errors: [{ field: 'agent' }] }]);
+      expect([bad.status, bad.body]).toMatchObject([400, { code: 'invalid_request', param: 'agent' }]);
       const deep = await start('Scout', randomUUID(), 'router', { metadata: { text: 'a\0b' } });
       expect([deep.status, deep.body]).toMatchObject([400, { errors: [{ field: 'metadata' }] }]);
       expect((await start('Scout', randomUUID(), 'nobody')).status).toBe(401);
@@ -152,13 +152,16 @@ describe('sessions', () => {
 
   describe('GET /stats', () => {
     const stats = async (path: string, caller: Caller = 'router') => {
-      const { status, body } = await harness.get(caller, path);
-      return { status, ...(body as { stats: Record<string, Record<string, unknown>>; total_agents: number }) };
+      const answer = await harness.get(caller, path);
+      return {
+        status: answer.status,
+        ...(answer.body as { stats: Record<string, Record<string, unknown>>; total_agents: number }),
+      };
     };
 
     it('counts what is active and what is done, and averages over the latter', async () => {
       const agent = 'Counted';
-      const { body } = await harness.post('Supervisor', '/certificates', { agent, ttl: '1h' });
+      const certified = await harness.post('Supervisor', '/certificates', { agent, ttl: '1h' });
       for (const id of ['c1', 'c2', 'c3']) await start(agent, id);
       for (const id of ['c1', 'c2']) await end(id);
       await harness.service.database.query(
@@ -172,7 +175,7 @@ describe('sessions', () => {
             active_sessions: 1,
             completed_total: 2,
             avg_duration: 2.5,
-            certification_expires: (body as { expires_at: string }).expires_at,
+            certification_expires: (certified.body as { expires_at: string }).expires_at,
           },
         },
         total_agents: 1,

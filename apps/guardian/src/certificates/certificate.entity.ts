@@ -1,7 +1,12 @@
-import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
+import { SigningKey } from '../signing/signing-key.entity.js';
 
 /** The signed statement that an agent may run, from issue to expiry. The other columns repeat it, for queries. */
 @Entity('certificates')
+@Check('certificates_time_check', 'expires_at > issued_at')
+@Check('certificates_revoked_check', '(revoked_at IS NULL) = (revoked_reason IS NULL)')
+@Index('certificates_agent_idx', { synchronize: false })
+@Index('certificates_time_idx', { synchronize: false })
 export class Certificate {
   @PrimaryColumn({ type: 'uuid' })
   serial: string;
@@ -29,6 +34,7 @@ export class Certificate {
   @Column({ type: 'text' })
   signature: string;
 
+  @ForeignKey(() => SigningKey, 'keyId', { name: 'certificates_key_fkey' })
   @Column({ name: 'key_id', type: 'text' })
   keyId: string;
 

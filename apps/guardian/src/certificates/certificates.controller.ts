@@ -28,7 +28,8 @@ export class CertificatesController {
   @Authenticated()
   @Endpoint({
     summary: 'Certificates, newest first',
-    description: "All where the caller may `read` guardian/certificates, otherwise its own. Another's, asked for by name, need `read` on guardian/certificates/<agent>.",
+    description:
+      "All where the caller may `read` guardian/certificates, otherwise its own. Another's, asked for by name, need `read` on guardian/certificates/<agent>.",
     response: certificateList,
     errors: { 400: 'A filter is not valid', 401: 'No valid token', 403: 'Not allowed' },
   })

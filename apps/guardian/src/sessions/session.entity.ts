@@ -1,10 +1,13 @@
-import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { type SESSION_OUTCOMES } from '#contracts';
 
 export type SessionOutcome = (typeof SESSION_OUTCOMES)[number];
 
 /** A piece of work that an agent does, from start to end. Without an end it is active. */
 @Entity('agent_sessions')
+@Check('agent_sessions_outcome_check', `outcome IN ('succeeded', 'failed', 'cancelled')`)
+@Check('agent_sessions_end_check', '(ended_at IS NULL) = (outcome IS NULL)')
+@Index('agent_sessions_agent_idx', { synchronize: false })
 export class Session {
   @PrimaryColumn({ name: 'session_id', type: 'text' })
   sessionId: string;

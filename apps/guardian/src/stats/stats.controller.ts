@@ -15,7 +15,8 @@ export class StatsController {
   @Authenticated()
   @Endpoint({
     summary: 'Sessions and certification, by agent',
-    description: "Of all agents where the caller may `read` guardian/stats, otherwise its own. Another's, asked for by name, need `read` on guardian/stats/<agent>.",
+    description:
+      "Of all agents where the caller may `read` guardian/stats, otherwise its own. Another's, asked for by name, need `read` on guardian/stats/<agent>.",
     response: statsResponse,
     errors: { 400: 'A filter is not valid', 401: 'No valid token', 403: 'Not allowed' },
   })
