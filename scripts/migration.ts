@@ -1,8 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { Command } from 'commander';
 import { type App, APPS, isApp, variable } from './stack/apps.js';
 import { databaseUrls, provisionApps } from './stack/databases.js';
@@ -59,9 +57,9 @@ async function prepared(app: App, serverUrl: string, home: Home): Promise<Databa
 }
 
 async function typeorm(app: App, action: Action, name: string | undefined, urls: DatabaseUrls): Promise<number> {
-  const cli = join(dirname(createRequire(import.meta.url).resolve('typeorm/package.json')), 'cli.js');
+  // Its package exports no path to its command line.
+  const cli = join('node_modules', 'typeorm', 'cli.js');
   const folder = join('apps', app, 'migrations');
-  await mkdir(folder, { recursive: true });
   const target = action === 'generate' ? [join(folder, name ?? ''), '--esm', '-p'] : [];
   const dataSource = join('dist', 'apps', app, 'src', 'data-source.js');
   const env = {

@@ -3,11 +3,13 @@ import { chmod, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { DataSource } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
 import { createLogger, type Logger } from '#logging';
 import { LOGGER } from '#service';
-import { startService, type TestDatabase } from '#testing';
+import { startService, waitFor, type TestDatabase } from '#testing';
 import { guardian } from '../src/app.module.js';
+import { CertificateSigner } from '../src/certificates/certificate-signer.js';
+import { CertificatesRepository } from '../src/certificates/certificates.repository.js';
 import { SigningKeys } from '../src/signing/signing-keys.js';
 import { Harness } from './harness.js';
 
@@ -130,6 +132,25 @@ describe('what a certificate rests on', () => {
     harness.service = one;
     expect(await sql('SELECT key_id FROM signing_keys')).toHaveLength(1);
     expect(await sql('SELECT serial FROM certificates')).toHaveLength(4);
+  });
+
+  it('instances that certify the default agents take turns: the second sees what the first has made', async () => {
+    const { app } = harness.service;
+    const [dataSource, certificates] = [app.get(DataSource), app.get(CertificatesRepository)];
+    const waiting = () =>
+      sql(
+        `SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database
+         WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted`,
+      );
+    const missing = (manager: EntityManager) => certificates.withoutAny(manager, ['Scout', 'Newcomer']);
+    let second: Promise<string[]> | undefined;
+    await dataSource.transaction(async (manager) => {
+      expect(await missing(manager)).toEqual(['Newcomer']);
+      second = dataSource.transaction(missing);
+      await waitFor('the second to wait', async () => (await waiting()).length === 1);
+      await certificates.insert(manager, app.get(CertificateSigner).make('Newcomer', 60, []));
+    });
+    expect(await second).toEqual([]);
   });
 
   describe('a key file', () => {
