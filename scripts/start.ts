@@ -1,7 +1,6 @@
 import { Command } from 'commander';
 import { redactUrl } from '#database';
 import { locateHome } from './stack/home.js';
-import { lastServerUrl } from './stack/postgres.js';
 import { stackSecrets } from './stack/secrets.js';
 import { onStopRequest } from './stack/signals.js';
 import { Stack, StoppedWhileBooting } from './stack/stack.js';
@@ -48,8 +47,7 @@ async function main(): Promise<number> {
     if (report) {
       const { jwtSecretKey } = await stackSecrets(home, env);
       const token = await makeToken({ ghost: 'Scout', ttlSeconds: TOKEN_SECONDS }, jwtSecretKey, env);
-      const postgres = env['GRAVITAS_POSTGRES_URL'] ?? (await lastServerUrl(home)) ?? '-';
-      terminal.say(welcome(report, env, redactUrl(postgres), token));
+      terminal.say(welcome(report, env, stack.serverUrl && redactUrl(stack.serverUrl), token));
       terminal.say(readyLine(report));
       await stopRequested;
     }

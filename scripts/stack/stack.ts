@@ -33,6 +33,8 @@ export class StoppedWhileBooting extends Error {}
 
 /** The whole local stack: PostgreSQL, databases, five services. Booted once, shut down once. */
 export class Stack {
+  /** The server that holds the databases of services without a URL of their own, once there is one. */
+  serverUrl: string | undefined;
   private lock: SupervisorLock | undefined;
   private postgres: StackPostgres | undefined;
   private watch: PostgresWatch | undefined;
@@ -64,6 +66,7 @@ export class Stack {
     if (taken.length > 0) throw new Error(taken.join('\n'));
     const secrets = await stackSecrets(home, env);
     const serverUrl = await this.startDatabase();
+    this.serverUrl = serverUrl;
     this.checkStopping();
     await terminal.step(
       '[2/3] Databases and roles',

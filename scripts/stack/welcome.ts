@@ -3,12 +3,12 @@ import { serviceUrl } from './service-env.js';
 import { type BootReport } from './stack.js';
 
 /** What `npm start` prints once the services are up: a table of URLs and a first request that works as it stands. */
-export function welcome(report: BootReport, env: Env, postgres: string, token: string): string {
+export function welcome(report: BootReport, env: Env, postgres: string | undefined, token: string): string {
   const rows = [...APPS].map((app) => [app, serviceUrl(app, env), report[app].ready ? 'ready' : 'failed'] as const);
   const table = [
     ['service', 'url', 'status'] as const,
     ...rows,
-    ['postgres', postgres, 'npm run db:url -- APP'] as const,
+    ...(postgres === undefined ? [] : [['postgres', postgres, 'npm run db:url -- APP'] as const]),
   ];
   const widths = [0, 1].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
   const lines = table.map(

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Harness } from './harness.js';
 
-describe('while the database is away', () => {
+describe('while the database takes no connections', () => {
   let harness: Harness;
   beforeAll(async () => {
     harness = await Harness.start();
     const { name, query } = harness.service.database;
-    await query(`ALTER ROLE ${name} NOLOGIN`);
+    await query(`ALTER ROLE ${name} CONNECTION LIMIT 0`);
     await query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1', [name]);
   });
   afterAll(() => harness.close());
@@ -27,7 +27,7 @@ describe('while the database is away', () => {
   it('the service is unhealthy, and goes on when the database is back', async () => {
     const health = await harness.get('nobody', '/health');
     expect([health.status, health.body]).toMatchObject([503, { status: 'unhealthy', database: false }]);
-    await harness.service.database.query(`ALTER ROLE ${harness.service.database.name} LOGIN`);
+    await harness.service.database.query(`ALTER ROLE ${harness.service.database.name} CONNECTION LIMIT -1`);
     expect((await harness.post('router', '/validate', { agent: 'Scout' })).status).toBe(200);
   });
 });

@@ -1,6 +1,9 @@
 import { type AuditRecord } from '#contracts';
 import { ServiceError } from '#errors';
-import { AuditError, type AuditLogger } from './core/index.js';
+import { AuditError, type AuditLogger, type AuditReceipt } from './core/index.js';
+
+/** Only when writing through can it take any time at all. */
+const DURABLE_TIMEOUT_MS = 5000;
 
 /**
  * The audit logger as the services use it: waits for the configured durability, and turns a refusal into an answer.
@@ -10,6 +13,7 @@ export class AuditTrail {
   constructor(
     private readonly logger: AuditLogger,
     private readonly failMode: 'closed' | 'open',
+    private readonly durableTimeoutMs = DURABLE_TIMEOUT_MS,
   ) {}
 
   /**
@@ -19,7 +23,7 @@ export class AuditTrail {
   async record(record: AuditRecord): Promise<string | null> {
     try {
       const receipt = this.logger.record(record);
-      await receipt.durable;
+      await durableWithin(receipt, this.durableTimeoutMs);
       return receipt.id;
     } catch (error) {
       if (!(error instanceof AuditError) || error.code === 'audit_invalid') throw error;
@@ -30,4 +34,16 @@ export class AuditTrail {
       });
     }
   }
+}
+
+/** @throws AuditError `audit_not_durable`; the event stays accepted, and is written when the sink answers again */
+async function durableWithin({ durable, id }: AuditReceipt, timeoutMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(
+      () => reject(new AuditError('audit_not_durable', `event ${id} is not durable after ${timeoutMs} ms`)),
+      timeoutMs,
+    );
+  });
+  await Promise.race([durable, late]).finally(() => clearTimeout(timer));
 }

@@ -4,6 +4,15 @@ const CODES = /^(ECONN|EPIPE|ETIMEDOUT|EAI_AGAIN|ENOTFOUND|08|57P0|53300)/;
 const MESSAGES =
   /connection terminated|connection timeout|timeout exceeded when trying to connect|query read timeout|client has encountered a connection error|not currently accepting connections/i;
 
+/** SQLSTATE class 28 (invalid authorization), 3D000 (no such database). */
+const LOGIN = /^(28|3D000)/;
+
+/** Whether the database let nobody in: for callers an outage, for an operator a setting to mend. */
+export function isLoginRefused(error: unknown): boolean {
+  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
+  return typeof code === 'string' && LOGIN.test(code);
+}
+
 /** Whether the database did not answer (it may later), as against having answered with a refusal. */
 export function isConnectionError(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.some(isConnectionError);

@@ -9,4 +9,4 @@ export { grantToRuntime } from './grants.js';
 export { migrateAtBoot, type MigrateOptions } from './boot-migrations.js';
 export { provision, type DatabaseSpec, type RoleSpec } from './provision.js';
 export { cliDataSource } from './cli-data-source.js';
-export { isConnectionError } from './connection-errors.js';
+export { isConnectionError, isLoginRefused } from './connection-errors.js';

@@ -1,6 +1,6 @@
 import { NestFactory } from '@nestjs/core';
 import { type NestExpressApplication } from '@nestjs/platform-express';
-import { isConnectionError, migrateAtBoot, roleOf } from '#database';
+import { isConnectionError, isLoginRefused, migrateAtBoot, roleOf } from '#database';
 import { ServiceError } from '#errors';
 import { configureApp } from '#http';
 import { NestLogger, type Logger } from '#logging';
@@ -42,7 +42,7 @@ export async function createApp<C extends WithService>(
 }
 
 function databaseOutage(error: unknown): ServiceError | undefined {
-  if (!isConnectionError(error)) return undefined;
+  if (!isConnectionError(error) && !isLoginRefused(error)) return undefined;
   return new ServiceError('unavailable', 'database_unavailable', 'The database does not answer', {
     cause: error,
     retryAfter: 1,

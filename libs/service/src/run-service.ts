@@ -71,9 +71,11 @@ async function shutDown(
     server.closeAllConnections();
   }, drainMs);
   setTimeout(() => fail(logger, undefined, `not stopped after ${totalMs} ms; ending anyway`), totalMs).unref();
+  server.once('close', () => {
+    clearInterval(idle);
+    clearTimeout(drain);
+  });
   await app.close();
-  clearInterval(idle);
-  clearTimeout(drain);
   logger.info('stopped');
   logger.flush(() => process.exit(0));
 }

@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { ServiceError } from '#errors';
 import { AccessControl, type CallContext } from '#http';
 
 /** For rights that depend on what the request says, and so cannot be checked before it is read. Services need none. */
@@ -26,17 +25,13 @@ export class AgentRights {
    * @throws ServiceError forbidden, or unavailable when nobody can tell
    */
   async narrow<Q extends { agent?: string | undefined }>(call: CallContext, query: Q, resource: string): Promise<Q> {
-    const { principal } = call;
-    if (query.agent !== undefined) {
-      await this.needUnlessOwn(call, query.agent, 'read', `${resource}/${query.agent}`);
-      return query;
+    const { principal, requestId } = call;
+    if (principal.kind === 'service') return query;
+    if (query.agent === undefined) {
+      const all = await this.access.allows(principal, 'read', resource, requestId);
+      return all ? query : { ...query, agent: principal.ghostId };
     }
-    try {
-      await this.need(call, 'read', resource);
-      return query;
-    } catch (error) {
-      if (principal.kind !== 'agent' || !(error instanceof ServiceError) || error.kind !== 'forbidden') throw error;
-      return { ...query, agent: principal.ghostId };
-    }
+    await this.needUnlessOwn(call, query.agent, 'read', `${resource}/${query.agent}`);
+    return query;
   }
 }

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type AuditEvent, type AuditRecord } from '#contracts';
 import { waitFor } from '#testing';
 import { AuditLogger, type AuditLoggerOptions } from './audit-logger.js';
+import { EventClock } from './event-clock.js';
 import { AuditError, SinkRejectedError } from './errors.js';
 import { type AuditSink, type SinkResult } from './sink.js';
 import { FileSpool } from './spool.js';
@@ -79,19 +80,18 @@ describe('AuditLogger', () => {
   };
 
   it('stamps id, time of the call, service and sequence', async () => {
-    const now = new Date('2026-11-20T10:00:00.123Z');
-    const logger = create({ now: () => now });
+    const logger = create({ clock: new EventClock(() => Date.parse('2026-11-20T10:00:00.123Z')) });
     const first = logger.record(record());
     const second = logger.record(record());
     expect(first).toMatchObject({ timestamp: '2026-11-20T10:00:00.123Z', sequence: 1 });
-    expect(second.sequence).toBe(2);
+    expect(second).toMatchObject({ timestamp: '2026-11-20T10:00:00.123001Z', sequence: 2 });
     expect(first.id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
     await logger.flush();
     expect(sink.events[0]).toMatchObject({
       id: first.id,
       service: 'test',
       tenant_id: 'default',
-      timestamp: now.toISOString(),
+      timestamp: first.timestamp,
     });
   });
 

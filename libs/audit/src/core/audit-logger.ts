@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { settleWithin } from '#batching';
 import { auditRecord, type AuditEvent, type AuditRecord, type AuditStats } from '#contracts';
 import { AuditError, SinkRejectedError } from './errors.js';
+import { EventClock } from './event-clock.js';
 import { EventQueue } from './event-queue.js';
 import { type AuditSink } from './sink.js';
 import { type Spool } from './spool.js';
@@ -20,7 +21,7 @@ export interface AuditLoggerOptions {
   batchSize: number;
   flushIntervalMs: number;
   log: AuditLog;
-  now?: () => Date;
+  clock?: EventClock;
 }
 
 /** The few words the logger says for itself: once per change of state, never per event. */
@@ -60,6 +61,7 @@ export class AuditLogger {
   private readonly queue: EventQueue;
   /** What an earlier process left, still to be written before anything of this one. */
   private recovered: AuditEvent[] = [];
+  private readonly clock: EventClock;
   private sequence = 0;
   private timer: NodeJS.Timeout | undefined;
   private writer: Promise<void> | undefined;
@@ -70,6 +72,7 @@ export class AuditLogger {
 
   constructor(private readonly options: AuditLoggerOptions) {
     this.queue = new EventQueue(options.maxEvents, options.maxBytes);
+    this.clock = options.clock ?? new EventClock();
   }
 
   /** Takes back what an earlier process had to leave in the spool. Call it once, before the first `record`. */
@@ -97,7 +100,7 @@ export class AuditLogger {
       const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
       throw new AuditError('audit_invalid', `not an audit record: ${problems.join('; ')}`, { cause: parsed.error });
     }
-    const timestamp = (this.options.now?.() ?? new Date()).toISOString();
+    const timestamp = this.clock.next();
     const event: AuditEvent = { id: randomUUIDv7(), timestamp, service: this.options.service, ...parsed.data };
     if (!this.queue.push(event, sizeOf(event))) {
       this.counts.refused++;

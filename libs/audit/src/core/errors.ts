@@ -1,7 +1,7 @@
 /** Closed set of reasons for which the logger does not take a record. */
-export type AuditErrorCode = 'audit_invalid' | 'audit_queue_full' | 'audit_closed';
+export type AuditErrorCode = 'audit_invalid' | 'audit_queue_full' | 'audit_closed' | 'audit_not_durable';
 
-/** The record was refused; nothing was enqueued. */
+/** The record was refused, and nothing was enqueued; or (`audit_not_durable`) it was taken, but is not durable in time. */
 export class AuditError extends Error {
   constructor(
     readonly code: AuditErrorCode,
