@@ -3,12 +3,14 @@ import { z } from 'zod';
 /** RFC 9562 UUID of any version; those made here are version 7. */
 export const uuid = z.uuid();
 
-/** A name that people give: a ghost, an agent, a badge, an action. At most 200 characters, none of them a control character or a lone surrogate. */
-export const name = z
-  .string()
-  .min(1)
-  .max(200)
-  .regex(/^[^\p{Cc}\p{Cs}]+$/u, 'must not contain control characters or lone surrogates');
+/**
+ * No control character and no lone surrogate. Written without Unicode classes, so that other languages' tools can read it in the
+ * OpenAPI documents.
+ */
+const NAME = /^(?:[ -~\u00a0-\ud7ff\ue000-\uffff]|[\ud800-\udbff][\udc00-\udfff])+$/;
+
+/** A name that people give: a ghost, an agent, a badge, an action. At most 200 characters. */
+export const name = z.string().min(1).max(200).regex(NAME, 'must not contain control characters or lone surrogates');
 
 /** Text that PostgreSQL can store: no NUL and no lone surrogate. */
 export const text = (max: number, min = 0) =>
