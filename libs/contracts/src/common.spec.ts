@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { metadata, name, text } from './common.js';
+import { metadata, name, text, timestamp } from './common.js';
 
 describe('name', () => {
   it('is any text without control characters and lone surrogates', () => {
@@ -25,6 +25,26 @@ describe('text', () => {
   it('is bounded, and what PostgreSQL can store', () => {
     expect(text(3, 1).safeParse('a\nb').success).toBe(true);
     for (const value of ['', 'abcd', 'a\0', '\udfff']) expect(text(3, 1).safeParse(value).success).toBe(false);
+  });
+});
+
+describe('timestamp', () => {
+  it.each(['2026-11-20T10:00:00Z', '2026-11-20T10:00:00.123456+15:59', '0001-01-01T00:00:00Z'])(
+    'may be %s',
+    (value) => {
+      expect(timestamp.safeParse(value).success).toBe(true);
+    },
+  );
+
+  it.each([
+    '2026-11-20',
+    '2026-11-20T10:00:00',
+    '2026-11-20T10:00:00+16:00',
+    '0000-01-01T00:00:00Z',
+    '0001-01-01T00:00:00+01:00',
+    '9999-12-31T23:59:59-00:30',
+  ])('is not %s', (value) => {
+    expect(timestamp.safeParse(value).success).toBe(false);
   });
 });
 

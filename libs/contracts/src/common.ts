@@ -16,8 +16,10 @@ export const name = z.string().min(1).max(200).regex(NAME, 'must not contain con
 export const text = (max: number, min = 0) =>
   z.string().min(min).max(max).refine(isStorable, 'must not contain NUL or lone surrogates');
 
-/** RFC 3339 time with an offset. */
-export const timestamp = z.iso.datetime({ offset: true });
+/** RFC 3339 time with an offset, of the years 1 to 9999 in UTC. PostgreSQL takes offsets below 16 hours. */
+export const timestamp = z.iso
+  .datetime({ offset: true })
+  .refine(isStorableTime, 'must be of the years 1 to 9999, with an offset below 16 hours');
 
 const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
 
@@ -64,4 +66,10 @@ function isStorableJson(value: unknown, depth: number): boolean {
 /** jsonb refuses the first, and the escapes that JSON.stringify writes for the second. */
 function isStorable(value: string): boolean {
   return !value.includes('\0') && value.isWellFormed();
+}
+
+function isStorableTime(value: string): boolean {
+  const year = new Date(value).getUTCFullYear();
+  const offsetHours = Number(/[+-](\d\d):\d\d$/.exec(value)?.[1] ?? 0);
+  return year >= 1 && year <= 9999 && offsetHours < 16;
 }
