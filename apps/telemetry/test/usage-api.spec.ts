@@ -83,7 +83,7 @@ describe('usage', () => {
 
     it('refuses a time that the database cannot hold', async () => {
       const answer = await harness.post('router', '/v1/usage', usage({ timestamp: '0000-01-01T00:00:00Z' }));
-      expect([answer.status, answer.body]).toMatchObject([400, { code: 'record_rejected' }]);
+      expect([answer.status, answer.body]).toMatchObject([400, { param: 'timestamp' }]);
     });
 
     it('wants a token', async () => {
@@ -115,9 +115,10 @@ describe('usage', () => {
     });
 
     it('stores nothing of a batch of which one part cannot be stored', async () => {
+      await harness.service.database.query(`ALTER TABLE usage_stats ADD CONSTRAINT refused CHECK (model <> 'refused')`);
       const answer = await harness.post('router', '/v1/telemetry/batch', {
         events: [{ event_type: 'model_call' }],
-        usage: [usage(), usage({ timestamp: '0000-01-01T00:00:00Z' })],
+        usage: [usage(), usage({ model: 'refused' })],
       });
       expect([answer.status, answer.body]).toMatchObject([400, { code: 'record_rejected' }]);
       expect([await stored(), await events()]).toEqual([[], []]);

@@ -10,3 +10,4 @@ export { migrateAtBoot, type MigrateOptions } from './boot-migrations.js';
 export { provision, type DatabaseSpec, type RoleSpec } from './provision.js';
 export { cliDataSource } from './cli-data-source.js';
 export { isConnectionError, isLoginRefused } from './connection-errors.js';
+export { isPermanentError, isUniqueViolation } from './permanent-errors.js';

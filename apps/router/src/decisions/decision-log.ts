@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import { DataSource } from 'typeorm';
 import { BatchBuffer } from '#batching';
-import { copyInto, createPool, type CopyTarget } from '#database';
+import { copyInto, createPool, isPermanentError, isUniqueViolation, type CopyTarget } from '#database';
 import { type Logger } from '#logging';
 import { Metrics } from '#metrics';
 import { LOGGER } from '#service';
@@ -35,9 +35,6 @@ const COLUMNS = {
 
 const MAX_BATCH = 1000;
 const INTERVAL_MS = 500;
-const UNIQUE_VIOLATION = '23505';
-/** SQLSTATE classes 22 (data exception) and 23 (integrity constraint violation). */
-const PERMANENT = /^2[23]/;
 
 /** One row a request in routing_decisions, written by COPY in batches, and never in the way of a request. */
 @Injectable()
@@ -60,7 +57,7 @@ export class DecisionLog {
       capacity: bufferSize,
       maxBatch: MAX_BATCH,
       intervalMs: INTERVAL_MS,
-      isPermanent: (error) => PERMANENT.test(codeOf(error)),
+      isPermanent: isPermanentError,
       onFailing: (error) => logger.warn({ err: error }, 'routing decisions cannot be written; keeping them'),
       onRecovered: () => logger.info('routing decisions are written again'),
       onLost: (batch, reason) => {
@@ -88,7 +85,7 @@ export class DecisionLog {
       await copyInto(client, { table: 'routing_decisions', columns: COLUMNS }, batch.map(toRow));
     } catch (error) {
       // An earlier try of this batch got through, and its answer did not.
-      if (codeOf(error) === UNIQUE_VIOLATION) return await this.insertNew(batch);
+      if (isUniqueViolation(error)) return await this.insertNew(batch);
       broken = error as Error;
       throw error;
     } finally {
@@ -150,9 +147,4 @@ function toRow(row: RoutingDecision) {
     row.tokensIn,
     row.tokensOut,
   ];
-}
-
-function codeOf(error: unknown): string {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === 'string' ? code : '';
 }

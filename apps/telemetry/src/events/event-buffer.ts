@@ -1,5 +1,6 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { BatchBuffer, settleWithin } from '#batching';
+import { isPermanentError } from '#database';
 import { ServiceError } from '#errors';
 import { HealthDetails } from '#health';
 import { type Logger } from '#logging';
@@ -7,7 +8,6 @@ import { Metrics } from '#metrics';
 import { LOGGER } from '#service';
 import { TelemetryWriter } from '../batch/telemetry-writer.js';
 import { CONFIG, type TelemetryConfig } from '../config.js';
-import { isPermanent } from '../database-errors.js';
 import { type EventRow } from './event-row.js';
 
 /** How long a read waits for what was accepted before it, so that who wrote can read. */
@@ -34,7 +34,7 @@ export class EventBuffer implements OnApplicationShutdown {
     this.buffer = new BatchBuffer({
       ...config.buffer,
       write: async (batch) => written.inc(await writer.writeEvents(batch)),
-      isPermanent,
+      isPermanent: isPermanentError,
       onFailing: (error) => logger.warn({ err: error }, 'events cannot be written; trying again until they can'),
       onRecovered: () => logger.info('events are written again'),
       onLost: (events, reason) => {

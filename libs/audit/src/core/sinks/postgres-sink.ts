@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { type AuditEvent } from '#contracts';
-import { copyInto, type CopyTarget, type CopyValue } from '#database';
+import { copyInto, isPermanentError, isUniqueViolation, type CopyTarget, type CopyValue } from '#database';
+import { errorMessage } from '#errors';
 import { SinkRejectedError } from '../errors.js';
 import { type AuditSink, type SinkResult } from '../sink.js';
 
@@ -21,10 +22,6 @@ const COLUMNS = {
   metadata: 'jsonb',
 } as const satisfies CopyTarget['columns'];
 
-const UNIQUE_VIOLATION = '23505';
-/** SQLSTATE classes 22 (data exception) and 23 (integrity constraint violation, such as a month without a partition). */
-const PERMANENT = /^2[23]/;
-
 /**
  * Writes batches to audit_log by COPY: straight into the table while ids are new, and through a temporary table that leaves out
  * what is there already when one is not (after an unknown outcome, or when a sender repeats itself).
@@ -39,8 +36,8 @@ export class PostgresSink implements AuditSink {
     try {
       return await this.copy(client, events);
     } catch (error) {
-      if (isDatabaseError(error) && PERMANENT.test(error.code))
-        throw new SinkRejectedError(error.message, { cause: error });
+      // Such as a month that has no partition.
+      if (isPermanentError(error)) throw new SinkRejectedError(errorMessage(error), { cause: error });
       broken = error as Error;
       throw error;
     } finally {
@@ -57,7 +54,7 @@ export class PostgresSink implements AuditSink {
       await copyInto(client, { table: 'audit_log', columns: COLUMNS }, rows(events));
       return { accepted: events.length, duplicates: 0 };
     } catch (error) {
-      if (!isDatabaseError(error) || error.code !== UNIQUE_VIOLATION) throw error;
+      if (!isUniqueViolation(error)) throw error;
       return this.merge(client, events);
     }
   }
@@ -84,8 +81,4 @@ export class PostgresSink implements AuditSink {
 function* rows(events: readonly AuditEvent[]): Generator<CopyValue[]> {
   const names = Object.keys(COLUMNS) as (keyof typeof COLUMNS)[];
   for (const event of events) yield names.map((name) => event[name]);
-}
-
-function isDatabaseError(error: unknown): error is Error & { code: string } {
-  return error instanceof Error && typeof (error as { code?: unknown }).code === 'string';
 }
