@@ -168,6 +168,25 @@ describe('AuditLogger', () => {
     ]);
   });
 
+  it('keeps trying to keep a dead letter while the disk refuses it', async () => {
+    sink.poison = (event) => event.action === 'poison';
+    const log = { warn: (_details: object, message: string) => warnings.push(message), info: () => undefined };
+    const spool = new FileSpool(directory, log);
+    let refusals = 2;
+    const setAside = spool.setAside.bind(spool);
+    spool.setAside = async (...letter) => {
+      if (refusals-- > 0) throw new Error('ENOSPC');
+      await setAside(...letter);
+    };
+    const logger = create({ spool });
+    logger.record(record({ action: 'poison' }));
+    logger.record(record({ action: 'good' }));
+    await logger.flush();
+    expect(sink.events.map(({ action }) => action)).toEqual(['good']);
+    expect(logger.stats()).toMatchObject({ persisted: 1, dead_lettered: 1, queued: 0 });
+    adds(logger);
+  });
+
   it('with async off, is durable only once the sink has the event', async () => {
     let open: () => void = () => undefined;
     sink.hold = new Promise((resolve) => (open = resolve));

@@ -1,8 +1,9 @@
 import { randomUUIDv7 } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { settleWithin } from '#batching';
 import { auditRecord, type AuditEvent, type AuditRecord, type AuditStats } from '#contracts';
-import { AuditError, SinkRejectedError } from './errors.js';
+import { type AuditLog } from './audit-log.js';
+import { Delivery, type Delivered } from './delivery.js';
+import { AuditError } from './errors.js';
 import { EventClock } from './event-clock.js';
 import { EventQueue } from './event-queue.js';
 import { type AuditSink } from './sink.js';
@@ -24,12 +25,6 @@ export interface AuditLoggerOptions {
   clock?: EventClock;
 }
 
-/** The few words the logger says for itself: once per change of state, never per event. */
-export interface AuditLog {
-  warn(details: object, message: string): void;
-  info(details: object, message: string): void;
-}
-
 /** `sequence` counts this logger's events from 1. `durable` resolves when the configured durability is reached. */
 export interface AuditReceipt {
   id: string;
@@ -40,10 +35,6 @@ export interface AuditReceipt {
 
 type State = 'open' | 'draining' | 'closed';
 
-const FIRST_PAUSE_MS = 100;
-const MAX_PAUSE_MS = 5000;
-/** Services that start together find each other within these; only what lasts longer is worth a warning. */
-const QUIET_ATTEMPTS = 4;
 /** An event's own fields, as JSON, beside the texts that it carries. */
 const FIXED_BYTES = 400;
 /** For how long a closing sink may wait for a write that hangs. */
@@ -62,17 +53,19 @@ export class AuditLogger {
   /** What an earlier process left, still to be written before anything of this one. */
   private recovered: AuditEvent[] = [];
   private readonly clock: EventClock;
+  private readonly delivery: Delivery;
   private sequence = 0;
   private timer: NodeJS.Timeout | undefined;
   private writer: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
   private waiters: { sequence: number; resolve: () => void }[] = [];
   private readonly hurry = new AbortController();
-  private readonly counts = { accepted: 0, persisted: 0, spooled: 0, deadLettered: 0, refused: 0, retries: 0 };
+  private readonly counts = { accepted: 0, persisted: 0, spooled: 0, deadLettered: 0, refused: 0 };
 
   constructor(private readonly options: AuditLoggerOptions) {
     this.queue = new EventQueue(options.maxEvents, options.maxBytes);
     this.clock = options.clock ?? new EventClock();
+    this.delivery = new Delivery(options.sink, options.spool, options.log, this.hurry.signal);
   }
 
   /** Takes back what an earlier process had to leave in the spool. Call it once, before the first `record`. */
@@ -132,7 +125,7 @@ export class AuditLogger {
   }
 
   stats(): AuditStats {
-    const { accepted, persisted, spooled, deadLettered, refused, retries } = this.counts;
+    const { accepted, persisted, spooled, deadLettered, refused } = this.counts;
     return {
       accepted,
       persisted,
@@ -141,7 +134,7 @@ export class AuditLogger {
       dropped: accepted - persisted - spooled - deadLettered - this.queue.length,
       dead_lettered: deadLettered,
       refused,
-      retries,
+      retries: this.delivery.retries,
     };
   }
 
@@ -165,7 +158,15 @@ export class AuditLogger {
   private async spoolTheRest(): Promise<void> {
     const rest = [...this.recovered, ...this.queue.peek(this.queue.length)];
     if (rest.length === 0) return;
-    await this.options.spool.leave(rest);
+    try {
+      await this.options.spool.leave(rest);
+    } catch (error) {
+      this.options.log.warn(
+        { err: error, events: rest.length },
+        'audit: neither the sink nor the spool takes events; they are lost',
+      );
+      throw error;
+    }
     this.counts.spooled += this.queue.length;
     this.queue.drop(this.queue.length);
     this.recovered = [];
@@ -203,74 +204,38 @@ export class AuditLogger {
   private async writeAll(): Promise<void> {
     while (this.recovered.length > 0 && !this.hurry.signal.aborted) {
       const batch = this.recovered.slice(0, this.options.batchSize);
-      const dead = await this.write(batch);
-      if (dead === undefined) return;
+      const delivered = await this.delivery.deliver(batch);
+      if (!delivered) return;
       this.recovered = this.recovered.slice(batch.length);
       this.counts.spooled -= batch.length;
-      this.settle(batch.length, dead);
-      if (this.recovered.length === 0) await this.options.spool.forget();
+      this.settle(delivered);
+      if (this.recovered.length === 0) await this.forget();
     }
     while (this.queue.length > 0 && !this.hurry.signal.aborted) {
       const batch = this.queue.peek(this.options.batchSize);
-      const dead = await this.write(batch);
-      if (dead === undefined) return;
+      const delivered = await this.delivery.deliver(batch);
+      if (!delivered) return;
       this.queue.drop(batch.length);
-      this.settle(batch.length, dead);
+      this.settle(delivered);
     }
   }
 
-  private settle(events: number, dead: number): void {
-    this.counts.persisted += events - dead;
-    this.counts.deadLettered += dead;
+  /** A file that stays is read again at the next start; the sink knows its events then. */
+  private async forget(): Promise<void> {
+    await this.options.spool
+      .forget()
+      .catch((error: unknown) => this.options.log.warn({ err: error }, 'audit: the spool cannot be cleared'));
+  }
+
+  private settle({ persisted, deadLettered }: Delivered): void {
+    this.counts.persisted += persisted;
+    this.counts.deadLettered += deadLettered;
     const handedOver = this.handedOver;
     while (this.waiters[0] && this.waiters[0].sequence <= handedOver) this.waiters.shift()!.resolve();
   }
 
   private persisted(sequence: number): Promise<void> {
     return new Promise((resolve) => this.waiters.push({ sequence, resolve }));
-  }
-
-  /**
-   * Writes a batch, trying again for as long as it takes.
-   * @returns how many of it went to the dead letters; undefined when the logger had to close first
-   */
-  private async write(batch: readonly AuditEvent[]): Promise<number | undefined> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await this.options.sink.write(batch);
-        // Too late: close() has spooled this batch meanwhile. The next start writes it again, and the sink knows the ids.
-        if (this.hurry.signal.aborted) return undefined;
-        if (attempt > QUIET_ATTEMPTS) this.options.log.info({ attempt }, 'audit: the sink takes events again');
-        return 0;
-      } catch (error) {
-        if (error instanceof SinkRejectedError) return this.isolate(batch, error);
-        this.counts.retries++;
-        if (attempt === QUIET_ATTEMPTS)
-          this.options.log.warn({ err: error }, 'audit: the sink does not take events; trying again until it does');
-      }
-      const pause = Math.min(FIRST_PAUSE_MS * 2 ** (attempt - 1), MAX_PAUSE_MS);
-      try {
-        await sleep(pause * (0.5 + Math.random() / 2), undefined, { signal: this.hurry.signal });
-      } catch {
-        return undefined;
-      }
-    }
-  }
-
-  /** Halves a batch that can never be written until the event at fault stands alone; that one becomes a dead letter. */
-  private async isolate(batch: readonly AuditEvent[], reason: SinkRejectedError): Promise<number | undefined> {
-    if (batch.length === 1) {
-      await this.options.spool.setAside(batch[0]!, reason.message);
-      this.options.log.warn(
-        { id: batch[0]!.id, reason: reason.message },
-        'audit: an event can never be written; it is a dead letter',
-      );
-      return 1;
-    }
-    const middle = batch.length >> 1;
-    const first = await this.write(batch.slice(0, middle));
-    const second = first === undefined ? undefined : await this.write(batch.slice(middle));
-    return second === undefined ? undefined : first! + second;
   }
 }
 

@@ -1,4 +1,5 @@
-export { AuditLogger, type AuditLog, type AuditLoggerOptions, type AuditReceipt } from './audit-logger.js';
+export { type AuditLog } from './audit-log.js';
+export { AuditLogger, type AuditLoggerOptions, type AuditReceipt } from './audit-logger.js';
 export { AuditError, SinkRejectedError, type AuditErrorCode } from './errors.js';
 export { type AuditSink, type SinkResult } from './sink.js';
 export { HttpSink } from './sinks/http-sink.js';

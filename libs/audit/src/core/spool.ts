@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type AuditEvent } from '#contracts';
 import { EventFile } from './event-file.js';
-import { type AuditLog } from './audit-logger.js';
+import { type AuditLog } from './audit-log.js';
 
 /** Events on disk: those left for the next start, and those that can never be written. */
 export interface Spool {
