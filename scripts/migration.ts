@@ -73,7 +73,13 @@ async function typeorm(app: App, action: Action, name: string | undefined, urls:
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
   return new Promise((resolve, reject) => {
     child.once('error', reject);
-    child.once('close', (code) => resolve(code ?? 1));
+    child.once('close', (code) => {
+      if (code === 0 && action === 'generate')
+        process.stderr.write(
+          `Add the new class to ${join(folder, 'index.ts')}: the service runs what is listed there.\n`,
+        );
+      resolve(code ?? 1);
+    });
   });
 }
 

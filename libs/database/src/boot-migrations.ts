@@ -37,6 +37,7 @@ export async function migrateAtBoot(options: MigrateOptions): Promise<string[]> 
     if (unknown.length > 0) throw new DatabaseNewerError(options.service, unknown);
     const pending = known.filter((name) => !executed.includes(name));
     if (pending.length > 0) await run(options, pending, lock);
+    if (known.length > 0) await grantReadOfHistory(lock, options.runtimeRole);
     return pending;
   } finally {
     // Ending the session gives the lock back, whatever happened.
@@ -98,23 +99,24 @@ async function run(options: MigrateOptions, pending: readonly string[], lock: pg
   try {
     await dataSource.initialize();
     await dataSource.runMigrations({ transaction: 'each' });
-    await grantReadOfHistory(lock, options.runtimeRole);
   } catch (error) {
     const done = await executedMigrations(lock).catch((): string[] => []);
-    throw new MigrationFailedError(
-      options.service,
-      pending.find((name) => !done.includes(name)) ?? 'bookkeeping',
-      error,
-    );
+    throw new MigrationFailedError(options.service, pending.find((name) => !done.includes(name)) ?? 'bookkeeping', error);
   } finally {
     if (dataSource.isInitialized) await dataSource.destroy();
   }
 }
 
-/** So that a service which runs without the owner's URL can still tell whether its schema is the right one. */
+/**
+ * So that a service which runs without the owner's URL can still tell whether its schema is the right one. Only its owner can give
+ * that right, and only where it is missing is it given.
+ */
 async function grantReadOfHistory(client: pg.Client, runtimeRole: string): Promise<void> {
-  const { rows } = await client.query<{ quoted: string }>('SELECT quote_ident($1) AS quoted WHERE current_user <> $1', [
-    runtimeRole,
-  ]);
+  const { rows } = await client.query<{ quoted: string }>(
+    `SELECT quote_ident($1) AS quoted FROM pg_tables
+     WHERE tablename = $2 AND schemaname = current_schema AND tableowner = current_user
+       AND current_user <> $1 AND NOT has_table_privilege($1, $2, 'SELECT')`,
+    [runtimeRole, MIGRATIONS_TABLE],
+  );
   if (rows[0]) await client.query(`GRANT SELECT ON ${MIGRATIONS_TABLE} TO ${rows[0].quoted}`);
 }
