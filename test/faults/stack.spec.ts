@@ -142,6 +142,49 @@ describe('the stack', () => {
     expect(calls).toMatchObject({ intended: (calls as { ended: number }).ended });
   }, 120_000);
 
+  it('goes on through a PostgreSQL that is killed with SIGKILL under traffic, and loses nothing that was answered', async () => {
+    const token = await stack.token('Scout');
+    const listeners = () => Promise.all(Object.values(stack.ports).map(listenerOn));
+    const before = await listeners();
+    const answered: string[] = [];
+    let open = true;
+    const traffic = Array.from({ length: 8 }, async () => {
+      while (open) {
+        const response = await post('GATEKEEPER', '/validate', token, {
+          action: 'execute',
+          resource: 'shells/l1/echo',
+        });
+        if (response.status === 200) answered.push(((await response.json()) as { audit_id: string }).audit_id);
+      }
+    });
+    const completions = Array.from({ length: 4 }, async () => {
+      while (open) await complete(token);
+    });
+    await waitFor('some traffic', () => answered.length > 200);
+    process.kill(Number((await readFile(`${stack.home}/postgres/postmaster.pid`, 'utf8')).split('\n')[0]), 'SIGKILL');
+    await waitFor('the supervisor to notice', () => stack.output.includes('is back'), 30_000);
+    const meanwhile = answered.length;
+    await waitFor('traffic to go on', () => answered.length > meanwhile + 200);
+    await waitFor('completions to work again', async () => (await complete(token)).status === 200);
+    open = false;
+    await Promise.all([...traffic, ...completions]);
+    expect(await listeners()).toEqual(before);
+
+    const superuser = await stack.run('db-url', 'gatekeeper', '--role', 'superuser');
+    await waitFor(
+      'all answered requests in the trail',
+      async () => {
+        const [row] = await query<{ n: number }>(
+          superuser,
+          'SELECT count(DISTINCT id)::int AS n FROM audit_log WHERE id = ANY($1)',
+          [answered],
+        );
+        return row!.n === answered.length;
+      },
+      20_000,
+    );
+  }, 90_000);
+
   it('comes up again after everything was killed with SIGKILL, on the PostgreSQL that is still running', async () => {
     const lock = await readFile(`${stack.home}/run/supervisor.json`, 'utf8');
     const { pid: supervisor } = JSON.parse(lock) as { pid: number };

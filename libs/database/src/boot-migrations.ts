@@ -101,7 +101,11 @@ async function run(options: MigrateOptions, pending: readonly string[], lock: pg
     await dataSource.runMigrations({ transaction: 'each' });
   } catch (error) {
     const done = await executedMigrations(lock).catch((): string[] => []);
-    throw new MigrationFailedError(options.service, pending.find((name) => !done.includes(name)) ?? 'bookkeeping', error);
+    throw new MigrationFailedError(
+      options.service,
+      pending.find((name) => !done.includes(name)) ?? 'bookkeeping',
+      error,
+    );
   } finally {
     if (dataSource.isInitialized) await dataSource.destroy();
   }

@@ -1,5 +1,3 @@
-import { pipeline } from 'node:stream/promises';
-import { Readable } from 'node:stream';
 import { type ClientBase } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import { CopyBinaryEncoder, type CopyType, type CopyValue } from './copy-binary.js';
@@ -30,6 +28,9 @@ export async function copyInto(
   if (count === 0) return 0;
   const columns = Object.keys(target.columns).map((column) => `"${column}"`);
   const stream = client.query(copyFrom(`COPY ${target.table} (${columns.join(', ')}) FROM STDIN (FORMAT binary)`));
-  await pipeline(Readable.from([encoder.finish()]), stream);
+  await new Promise<void>((resolve, reject) => {
+    // Not stream.pipeline: it destroys a stream that has failed, and this one would then write to a connection that it has let go.
+    stream.on('error', reject).once('finish', resolve).end(encoder.finish());
+  });
   return count;
 }

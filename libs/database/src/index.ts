@@ -11,3 +11,4 @@ export { provision, type DatabaseSpec, type RoleSpec } from './provision.js';
 export { cliDataSource } from './cli-data-source.js';
 export { isConnectionError, isLoginRefused } from './connection-errors.js';
 export { isPermanentError, isUniqueViolation } from './permanent-errors.js';
+export { withConnection } from './with-connection.js';

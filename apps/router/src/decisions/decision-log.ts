@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import { DataSource } from 'typeorm';
 import { BatchBuffer } from '#batching';
-import { copyInto, createPool, isPermanentError, isUniqueViolation, type CopyTarget } from '#database';
+import { copyInto, createPool, isPermanentError, isUniqueViolation, withConnection, type CopyTarget } from '#database';
 import { type Logger } from '#logging';
 import { Metrics } from '#metrics';
 import { LOGGER } from '#service';
@@ -79,17 +79,13 @@ export class DecisionLog {
   }
 
   private async write(batch: readonly RoutingDecision[]): Promise<void> {
-    const client = await this.pool.connect();
-    let broken: Error | undefined;
+    const target = { table: 'routing_decisions', columns: COLUMNS };
     try {
-      await copyInto(client, { table: 'routing_decisions', columns: COLUMNS }, batch.map(toRow));
+      await withConnection(this.pool, (client) => copyInto(client, target, batch.map(toRow)));
     } catch (error) {
+      if (!isUniqueViolation(error)) throw error;
       // An earlier try of this batch got through, and its answer did not.
-      if (isUniqueViolation(error)) return await this.insertNew(batch);
-      broken = error as Error;
-      throw error;
-    } finally {
-      client.release(broken);
+      await this.insertNew(batch);
     }
   }
 

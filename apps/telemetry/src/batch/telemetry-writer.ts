@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { settleWithin } from '#batching';
-import { copyInto } from '#database';
+import { copyInto, withConnection } from '#database';
 import { EVENTS, type EventRow } from '../events/event-row.js';
 import { insertUsage, type Usage } from '../usage/insert-usage.js';
 
@@ -12,7 +12,7 @@ export class TelemetryWriter {
 
   /** All of them or none. */
   writeEvents(events: readonly EventRow[]): Promise<number> {
-    return this.withClient((client) => copyInto(client, EVENTS, events));
+    return withConnection(this.pool, (client) => copyInto(client, EVENTS, events));
   }
 
   /**
@@ -21,7 +21,7 @@ export class TelemetryWriter {
    * @returns the number of usage records that are new
    */
   write(events: readonly EventRow[], usage: readonly Usage[]): Promise<number> {
-    return this.withClient(async (client) => {
+    return withConnection(this.pool, async (client) => {
       await client.query('BEGIN');
       try {
         await copyInto(client, EVENTS, events);
@@ -38,18 +38,5 @@ export class TelemetryWriter {
   /** A connection that hangs must not hold the process. */
   async close(): Promise<void> {
     await settleWithin(this.pool.end(), CLOSE_MS);
-  }
-
-  private async withClient<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    const client = await this.pool.connect();
-    let broken: Error | undefined;
-    try {
-      return await work(client);
-    } catch (error) {
-      broken = error as Error;
-      throw error;
-    } finally {
-      client.release(broken);
-    }
   }
 }

@@ -1,6 +1,13 @@
 import type pg from 'pg';
 import { type AuditEvent } from '#contracts';
-import { copyInto, isPermanentError, isUniqueViolation, type CopyTarget, type CopyValue } from '#database';
+import {
+  copyInto,
+  isPermanentError,
+  isUniqueViolation,
+  withConnection,
+  type CopyTarget,
+  type CopyValue,
+} from '#database';
 import { errorMessage } from '#errors';
 import { SinkRejectedError } from '../errors.js';
 import { type AuditSink, type SinkResult } from '../sink.js';
@@ -31,17 +38,12 @@ export class PostgresSink implements AuditSink {
   constructor(private readonly pool: pg.Pool) {}
 
   async write(events: readonly AuditEvent[]): Promise<SinkResult> {
-    const client = await this.pool.connect();
-    let broken: Error | undefined;
     try {
-      return await this.copy(client, events);
+      return await withConnection(this.pool, (client) => this.copy(client, events));
     } catch (error) {
       // Such as a month that has no partition.
       if (isPermanentError(error)) throw new SinkRejectedError(errorMessage(error), { cause: error });
-      broken = error as Error;
       throw error;
-    } finally {
-      client.release(broken);
     }
   }
 
