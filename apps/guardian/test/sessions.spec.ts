@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { Harness, type Caller } from './harness.js';
+import { type Caller } from '#testing';
+import { Harness } from './harness.js';
 
 describe('sessions', () => {
   let harness: Harness;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import OpenAI from 'openai';
 import request from 'supertest';
 import { waitFor } from '#testing';
-import { authorization, Harness } from './harness.js';
+import { Harness } from './harness.js';
 import { refusals } from './stand-in-router.js';
 
 const messages = [
@@ -136,7 +136,7 @@ describe('POST /v1/chat/completions', () => {
     const call = fetch(`${harness.service.url}/v1/chat/completions`, {
       method: 'POST',
       signal: leave.signal,
-      headers: await authorization('Scout'),
+      headers: await harness.authorization('Scout'),
       body: JSON.stringify({ model: 'stall', messages }),
     }).catch((error: Error) => error.name);
     await waitFor('the router to be asked', () => harness.router.requests.length === 1);

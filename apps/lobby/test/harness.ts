@@ -1,55 +1,22 @@
 import OpenAI from 'openai';
-import request, { type Response } from 'supertest';
 import { type HistoryPage } from '#contracts';
-import {
-  agentToken,
-  serviceToken,
-  startService,
-  startStandInGatekeeper,
-  type StandInGatekeeper,
-  type TestDatabase,
-  type TestService,
-} from '#testing';
+import { agentToken, ServiceHarness, startBesideGatekeeper, type Caller, type Pair, type TestDatabase } from '#testing';
 import { lobby } from '../src/app.module.js';
 import { StandInRouter } from './stand-in-router.js';
 
-export type Caller = 'router' | 'Supervisor' | 'Scout' | 'Librarian' | 'nobody';
-
 /** The lobby with a gatekeeper and a router beside it, and somebody to call it. */
-export class Harness {
-  constructor(
-    readonly gatekeeper: StandInGatekeeper,
+export class Harness extends ServiceHarness {
+  private constructor(
+    pair: Pair,
     readonly router: StandInRouter,
-    readonly service: TestService,
-  ) {}
+  ) {
+    super('lobby', pair);
+  }
 
   static async start(environment: Record<string, string> = {}, database?: TestDatabase): Promise<Harness> {
-    const gatekeeper = await startStandInGatekeeper();
     const router = await new StandInRouter().listen();
-    const service = await startService('lobby', lobby, {
-      environment: { GATEKEEPER_URL: gatekeeper.url, ROUTER_URL: router.url, ...environment },
-      ...(database && { database }),
-    });
-    return new Harness(gatekeeper, router, service);
-  }
-
-  async get(caller: Caller, path: string): Promise<Response> {
-    return request(this.service.url)
-      .get(path)
-      .set(await authorization(caller));
-  }
-
-  async delete(caller: Caller, path: string): Promise<Response> {
-    return request(this.service.url)
-      .delete(path)
-      .set(await authorization(caller));
-  }
-
-  async post(caller: Caller, path: string, body: object): Promise<Response> {
-    return request(this.service.url)
-      .post(path)
-      .set(await authorization(caller))
-      .send(body);
+    const options = { environment: { ROUTER_URL: router.url, ...environment }, ...(database && { database }) };
+    return new Harness(await startBesideGatekeeper('lobby', lobby, options), router);
   }
 
   async history(caller: Caller, query = ''): Promise<HistoryPage> {
@@ -66,34 +33,13 @@ export class Harness {
     return fetch(`${this.service.url}/v1/chat/completions`, {
       method: 'POST',
       signal,
-      headers: await authorization('Scout'),
+      headers: await this.authorization('Scout'),
       body: JSON.stringify({ model, stream: true, messages: [{ role: 'user', content: 'go' }] }),
     });
   }
 
-  /** Keeps the service's role out of the database, and ends the connections that it has. */
-  async breakDatabase(): Promise<void> {
-    const { name, query } = this.service.database;
-    await query(`ALTER ROLE ${name} NOLOGIN`);
-    await query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1', [name]);
-  }
-
-  async mendDatabase(): Promise<void> {
-    await this.service.database.query(`ALTER ROLE ${this.service.database.name} LOGIN`);
-  }
-
-  /** Also while a test that failed has left a stream open. */
-  async close(): Promise<void> {
-    const closed = this.service.close();
-    this.service.app.getHttpServer().closeAllConnections();
-    await closed;
+  override async close(): Promise<void> {
+    await super.close();
     await this.router.close();
-    await this.gatekeeper.close();
   }
-}
-
-export async function authorization(caller: Caller): Promise<Record<string, string>> {
-  if (caller === 'nobody') return {};
-  const token = caller === 'router' ? serviceToken('router', 'lobby') : agentToken(caller);
-  return { authorization: `Bearer ${await token}` };
 }

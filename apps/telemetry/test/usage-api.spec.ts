@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { type UsageRecord, type UsageSummary } from '#contracts';
-import { Harness, type Caller } from './harness.js';
+import { type Caller } from '#testing';
+import { Harness } from './harness.js';
 
 const usage = (own: Partial<UsageRecord> = {}): UsageRecord => ({
   id: randomUUID(),
