@@ -41,6 +41,15 @@ describe('the stack', () => {
     expect(await response.json()).toMatchObject({ choices: [{ message: { content: 'Hello, Gravitas!' } }] });
   });
 
+  it('has a demo that tells its story, and finds it in the trail', async () => {
+    const told = await stack.run('demo');
+    expect(told).toContain('AuthenticationError: 401 Invalid or expired token');
+    expect(told).toContain("PermissionDeniedError: 403 Agent 'Courier' lacks a valid certificate");
+    expect(told).toMatch(/\d+ pieces: "One " "word "/);
+    expect(told).toMatch(/^\S+ +guardian +Supervisor +certificate\.revoke .* SUCCEEDED/m);
+    expect(told).toMatch(/Every step is in the trail with its outcome\.$/);
+  });
+
   it('lets no runtime role into another database, and each to its own tables only', async () => {
     const urls = new Map<string, URL>();
     for (const app of APPS) urls.set(app, new URL(await stack.run('db-url', app)));

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from '@jest/globals';
 import { type ConfigError } from './config-error.js';
 import { env } from './env.js';
@@ -42,6 +43,11 @@ describe('loadServiceConfig', () => {
     expect(service.http.port).toBe(9000);
     expect(service.peers.router).toBe('http://127.0.0.1:9000');
     expect(service.peers.guardian).toBe('http://127.0.0.1:8003');
+  });
+
+  it('says the version of the package', async () => {
+    const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string };
+    expect(load(MINIMAL).service.version).toBe(version);
   });
 
   it('names all bad settings in one error, without their values', () => {
