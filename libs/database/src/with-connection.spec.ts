@@ -30,6 +30,8 @@ describe('withConnection', () => {
         [APPLICATION],
       )
     ).at(0);
+  /** Makes the pool's connection. @returns its backend's pid */
+  const connect = async () => (await pool.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]!.pid;
   const count = async () => (await pool.query<{ n: number }>('SELECT count(*)::int AS n FROM sample')).rows[0]!.n;
 
   it('gives the same connection to one after the other', async () => {
@@ -77,14 +79,10 @@ describe('withConnection', () => {
     const label = 'x'.repeat(1024 * 1024);
     for (let round = 0; round < 3; round++) {
       const rows = Array.from({ length: 48 }, (_, n) => [n + 1, label]);
+      const pid = await connect();
       const copy = withConnection(pool, (client) => copyInto(client, TARGET, rows)).catch((error: unknown) => error);
-      const { pid } = await waitFor('the COPY to run', async () =>
-        (
-          await database.query<{ pid: number }>(
-            `SELECT pid FROM pg_stat_progress_copy WHERE datname = current_database()`,
-          )
-        ).at(0),
-      );
+      // At a different moment of the transfer each round.
+      await new Promise((resolve) => setTimeout(resolve, 20 * (round + 1)));
       await database.query('SELECT pg_terminate_backend($1)', [pid]);
       const outcome = await copy;
       await waitFor('the pool to have let go of it', () => pool.totalCount === 0);
