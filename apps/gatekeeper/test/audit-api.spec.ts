@@ -149,6 +149,8 @@ describe('the audit API', () => {
     [{ limit: 1001 }, 'limit'],
     [{ result: 'MAYBE' }, 'result'],
     [{ entity: 'user' }, 'entity'],
+    [{ entity: 'user:\0' }, 'entity'],
+    [{ resource: 'a\0' }, 'resource'],
     [{ from: 'yesterday' }, 'from'],
     [{ cursor: 'AAAA' }, 'cursor'],
   ])('refuses the query %j with 400, naming the field', async (query, field) => {

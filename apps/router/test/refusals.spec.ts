@@ -64,6 +64,8 @@ describe('what the router refuses', () => {
     expect(error).toMatchObject({ param: 'messages' });
     const { status, problem } = await refused('Scout', { model: 'echo', messages, complexity: 11 });
     expect([status, problem['detail']]).toEqual([400, expect.stringMatching(/^complexity: /)]);
+    const unstorable = await refused('Scout', { model: 'gpt\0', messages });
+    expect([unstorable.status, unstorable.problem['detail']]).toEqual([400, expect.stringMatching(/^model: /)]);
   });
 
   it('403 when the policy denies a named model, with the audit id of the decision', async () => {

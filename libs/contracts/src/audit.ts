@@ -53,12 +53,11 @@ export type AuditStats = z.output<typeof auditStats>;
 export const auditQuery = z.object({
   ghost_id: name.optional(),
   action: name.optional(),
-  resource: z.string().min(1).max(1000).optional(),
+  resource: text(1000, 1).optional(),
   result: auditResult.optional(),
   service: name.optional(),
-  entity: z
-    .string()
-    .regex(/^[^:]{1,200}:.{1,500}$/, 'expected kind:id')
+  entity: text(701, 3)
+    .regex(/^[^:]{1,200}:[^]{1,500}$/, 'expected kind:id')
     .optional(),
   from: timestamp.optional(),
   to: timestamp.optional(),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { name } from './common.js';
 
 export const TIERS = ['L1', 'L2', 'L3'] as const;
 export const tier = z.enum(TIERS);
@@ -16,7 +17,7 @@ export type ChatMessage = z.output<typeof chatMessage>;
  * `model` names a shell or a ghost, or is `auto` (the default): then complexity and tier choose.
  */
 export const chatRequest = z.looseObject({
-  model: z.string().min(1).max(200).default('auto'),
+  model: name.default('auto'),
   messages: z.array(chatMessage).min(1).max(2000),
   stream: z.boolean().nullish(),
   stream_options: z.looseObject({ include_usage: z.boolean().optional() }).nullish(),

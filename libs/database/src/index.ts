@@ -12,3 +12,4 @@ export { cliDataSource } from './cli-data-source.js';
 export { isConnectionError, isLoginRefused } from './connection-errors.js';
 export { isPermanentError, isUniqueViolation } from './permanent-errors.js';
 export { withConnection } from './with-connection.js';
+export { storableText } from './storable-text.js';

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AuditTrail } from '#audit';
+import { storableText } from '#database';
 import { errorMessage, type ServiceError } from '#errors';
 
 const MAX_CAUSE = 500;
@@ -11,7 +12,7 @@ export class AuthenticationFailures {
 
   /** @throws ServiceError unavailable (`audit_unavailable`) */
   async record(error: ServiceError, action: string, resource: string, requestId: string): Promise<void> {
-    const cause = error.cause === undefined ? '' : ` (${errorMessage(error.cause, 0).slice(0, MAX_CAUSE)})`;
+    const cause = error.cause === undefined ? '' : ` (${storableText(errorMessage(error.cause, 0), MAX_CAUSE)})`;
     await this.trail.record({
       action,
       resource,

@@ -1,11 +1,12 @@
 import { type ChatMessage } from '#contracts';
+import { storableText } from '#database';
 
 /** As much of a message as is kept: 256 KiB as UTF-8. */
 export const MAX_CONTENT_BYTES = 256 * 1024;
 
-/** Cuts a text at a character's boundary, and makes it storable: PostgreSQL takes neither NUL nor lone surrogates. */
+/** Cuts a text at a character's boundary, and makes it storable. */
 export function keptText(text: string): { content: string; truncated: boolean } {
-  const content = text.replaceAll('\0', '\u{FFFD}').toWellFormed();
+  const content = storableText(text);
   if (content.length * 3 <= MAX_CONTENT_BYTES) return { content, truncated: false };
   const bytes = Buffer.from(content);
   if (bytes.length <= MAX_CONTENT_BYTES) return { content, truncated: false };

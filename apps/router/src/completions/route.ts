@@ -1,6 +1,7 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { type ChatRequest } from '#contracts';
+import { storableText } from '#database';
 import { ServiceError } from '#errors';
 import { type Shell } from '../registry/shell.entity.js';
 import { type TokenUsage } from './token-usage.js';
@@ -40,7 +41,8 @@ export class Route {
   }
 
   passOver(shell: Shell, { code, detail }: ServiceError): void {
-    this.passedOver.push({ model: shell.name, reason: code, detail });
+    // A provider's own words may be in it.
+    this.passedOver.push({ model: shell.name, reason: code, detail: storableText(detail) });
   }
 
   succeed(): void {
