@@ -1,15 +1,9 @@
+import { DEFAULT_PORTS, SERVICES, type ServiceName } from '#contracts';
+
 /** The five services, in the order in which they are stopped: the others send the gatekeeper their last audit batches. */
-export const APPS = ['lobby', 'router', 'telemetry', 'guardian', 'gatekeeper'] as const;
+export const APPS = SERVICES;
 
-export type App = (typeof APPS)[number];
-
-export const DEFAULT_PORTS: Readonly<Record<App, number>> = {
-  lobby: 5050,
-  router: 8004,
-  telemetry: 8006,
-  guardian: 8003,
-  gatekeeper: 8001,
-};
+export type App = ServiceName;
 
 export type Env = Readonly<Record<string, string | undefined>>;
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { SERVICES, type ServiceName } from '#contracts';
+import { DEFAULT_PORTS, SERVICES, type ServiceName } from '#contracts';
 import { ConfigError } from './config-error.js';
 import { env } from './env.js';
 import { deepFreeze, readSettings, type Environment } from './load-config.js';
@@ -32,14 +32,6 @@ export interface AuditSettings {
 
 const VERSION = '0.1.0';
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
-
-const DEFAULT_PORTS: Record<ServiceName, number> = {
-  gatekeeper: 8001,
-  guardian: 8003,
-  router: 8004,
-  telemetry: 8006,
-  lobby: 5050,
-};
 
 /** Named after the service: `PORT` is read from `GUARDIAN_PORT`. */
 const named = (service: ServiceName) => ({

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client, escapeIdentifier } from 'pg';
+import { testPostgresUrl } from '#testing';
 import { connectionUrl } from './connection-url.js';
 import { type DatabaseSpec, provision } from './provision.js';
 
-const adminUrl = process.env['GRAVITAS_TEST_POSTGRES_URL'] ?? '';
+const adminUrl = testPostgresUrl();
 const suffix = randomBytes(4).toString('hex');
 
 function spec(app: string): DatabaseSpec {

@@ -81,6 +81,7 @@ export class AuditLogger {
     this.recovered = events;
     this.start();
   }
+
   /**
    * Takes an event: validates it, stamps id and time, enqueues it. Never waits.
    *
