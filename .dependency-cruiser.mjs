@@ -51,6 +51,20 @@ export default {
       to: { path: '^libs/(testing|embedded-postgres)/', pathNot: '^libs/embedded-postgres/src/' },
     },
     {
+      name: 'bench-measures-from-outside',
+      comment: 'A bench looks at the house from outside: nothing in it may lean on one.',
+      severity: 'error',
+      from: { pathNot: '^(bench/|scripts/bench\\.ts$)' },
+      to: { path: '^bench/' },
+    },
+    {
+      name: 'bench-knows-schemas-only',
+      comment: 'What a bench measures of an app it reaches as others do; only its tables it may make itself.',
+      severity: 'error',
+      from: { path: '^bench/' },
+      to: { path: '^apps/', pathNot: '^apps/[^/]+/migrations/' },
+    },
+    {
       name: 'no-cycles',
       comment: 'Two files that need each other are one file, or there is a third one missing.',
       severity: 'error',

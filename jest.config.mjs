@@ -14,7 +14,7 @@ export default {
     '^eventsource-parser$': '<rootDir>/node_modules/eventsource-parser/dist/index.js',
   },
   setupFiles: ['reflect-metadata'],
-  testMatch: ['<rootDir>/{apps,libs,scripts,test}/**/*.spec.ts'],
+  testMatch: ['<rootDir>/{apps,bench,libs,scripts,test}/**/*.spec.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.gravitas/'],
   testTimeout: 30_000,
 };

@@ -25,20 +25,26 @@ const COMMANDS = {
   migration: 'TypeORM migrations of one service: migration APP run|revert|show|generate',
   setup: 'makes databases and roles on the server GRAVITAS_POSTGRES_URL names, and ends',
   test: 'all tests, against an embedded PostgreSQL (-- jest arguments)',
+  crash: 'N random kills of a recording process: is anything lost? (-- N [--seed S] [--durability process|disk])',
+  'audit-redrive': 'sends audit events that were refused once more (-- [--service APP] [--dry-run])',
+  bench: 'measures, and says which goals are met (-- [NAME...] or --help)',
   build: 'compiles into dist/',
   lint: 'eslint, prettier and the boundary rules',
   typecheck: 'tsc over everything, specs too',
 };
 
 /** Commands that read a `.env` in the checkout; what is set in the environment wins. */
-const WITH_ENV_FILE = new Set(['start', 'demo', 'token', 'db-url', 'migration', 'setup']);
+const WITH_ENV_FILE = new Set(['start', 'demo', 'token', 'db-url', 'migration', 'setup', 'audit-redrive']);
+
+/** Commands whose exit code 1 is a finding: that they could not even be started is 2. */
+const WITH_VERDICT = new Set(['crash', 'audit-redrive']);
 
 /** Without a script of their own: programs to run one after the other until one fails. */
 const CHAINS = {
   lint: [
     ['eslint', '.'],
     ['prettier', '--check', '--log-level', 'warn', '.'],
-    ['depcruise', '--config', '.dependency-cruiser.mjs', 'apps', 'libs', 'scripts', 'test'],
+    ['depcruise', '--config', '.dependency-cruiser.mjs', 'apps', 'bench', 'libs', 'scripts', 'test'],
   ],
   typecheck: [['tsc', '--noEmit', '-p', 'tsconfig.json']],
 };
@@ -107,5 +113,5 @@ try {
   process.exitCode = await main();
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
-  process.exitCode = 1;
+  process.exitCode = WITH_VERDICT.has(process.argv[2]) ? 2 : 1;
 }

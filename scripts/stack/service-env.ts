@@ -41,7 +41,7 @@ export function serviceEnv(
     ...(app === 'gatekeeper' && { JWT_SECRET_KEY: secrets.jwtSecretKey }),
     ...(app === 'guardian' && { GUARDIAN_SIGNING_KEY_PATH: signingKeyPath(home, env) }),
     SERVICE_KEY: secrets.serviceKey,
-    AUDIT_SPOOL_DIR: join(env['AUDIT_SPOOL_DIR'] || join(home.path, 'spool'), app),
+    AUDIT_SPOOL_DIR: auditSpool(app, home, env),
     GRAVITAS_HOME: home.path,
   };
 }
@@ -53,6 +53,12 @@ export function serviceUrls(env: Env): Record<string, string> {
 
 export function serviceUrl(app: App, env: Env): string {
   return env[variable(app, 'URL')] || `http://127.0.0.1:${portOf(app, env)}`;
+}
+
+/** Where a service's audit events wait, and its dead letters. */
+export function auditSpool(app: App, home: Home, env: Env): string {
+  const chosen = env['AUDIT_SPOOL_DIR'];
+  return chosen ? join(chosen, app) : home.spool(app);
 }
 
 function signingKeyPath(home: Home, env: Env): string {

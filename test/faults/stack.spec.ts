@@ -151,6 +151,47 @@ describe('the stack', () => {
     expect(calls).toMatchObject({ intended: (calls as { ended: number }).ended });
   }, 120_000);
 
+  it('loses no audit event of an answered request to SIGKILL of the services that took it', async () => {
+    const token = await stack.token('Scout');
+    const answered: string[] = [];
+    let open = true;
+    // What a killed service does not answer is no answer.
+    const traffic = Array.from({ length: 8 }, async () => {
+      while (open)
+        try {
+          const response = await post('GATEKEEPER', '/validate', token, {
+            action: 'execute',
+            resource: 'shells/l1/echo',
+          });
+          if (response.status === 200) answered.push(((await response.json()) as { audit_id: string }).audit_id);
+        } catch {
+          await new Promise(setImmediate);
+        }
+    });
+    for (let round = 0; round < 2; round++) {
+      const before = answered.length;
+      await waitFor('some traffic', () => answered.length > before + 200, 30_000);
+      for (const service of ['GATEKEEPER', 'ROUTER'] as const)
+        process.kill((await listenerOn(stack.ports[service]))!, 'SIGKILL');
+      const meanwhile = answered.length;
+      await waitFor('answers again', () => answered.length > meanwhile, 30_000);
+    }
+    open = false;
+    await Promise.all(traffic);
+    await waitFor('completions to work again', async () => (await complete(token)).status === 200, 30_000);
+
+    const superuser = await stack.run('db-url', 'gatekeeper', '--role', 'superuser');
+    const stored = await waitFor(
+      'the trail',
+      async () => {
+        const rows = await query<{ id: string }>(superuser, 'SELECT id FROM audit_log WHERE id = ANY($1)', [answered]);
+        return rows.length >= answered.length && rows;
+      },
+      20_000,
+    );
+    expect(stored).toHaveLength(answered.length);
+  }, 120_000);
+
   it('goes on through a PostgreSQL that is killed with SIGKILL under traffic, and loses nothing that was answered', async () => {
     const token = await stack.token('Scout');
     const listeners = () => Promise.all(Object.values(stack.ports).map(listenerOn));

@@ -20,6 +20,8 @@ const event = (overrides: Partial<AuditEvent> = {}): AuditEvent => ({
   session_id: 's',
   entities: [{ kind: 'session', id: 's' }],
   metadata: { tokens_in: 3 },
+  producer: null,
+  sequence: null,
   ...overrides,
 });
 
@@ -52,7 +54,12 @@ describe('the audit API', () => {
   });
 
   it('gives an event back as it was sent', async () => {
-    const sent = event({ timestamp: '2026-11-20T10:00:00.123456Z', metadata: { deep: { list: [1, 'ü', null] } } });
+    const sent = event({
+      timestamp: '2026-11-20T10:00:00.123456Z',
+      metadata: { deep: { list: [1, 'ü', null] } },
+      producer: randomUUID(),
+      sequence: Number.MAX_SAFE_INTEGER,
+    });
     await ingest([sent]);
     const answer = await request(service.url)
       .get(`/v1/audit/events/${sent.id}`)

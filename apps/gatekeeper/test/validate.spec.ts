@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
 import { AuditLogger } from '#audit';
 import { auditEvent, validateResponse } from '#contracts';
-import { agentToken, serviceToken, startService, type TestService } from '#testing';
+import { agentToken, serviceToken, startService, waitFor, type TestService } from '#testing';
 import { gatekeeper } from '../src/app.module.js';
 
 describe('POST /validate', () => {
@@ -128,27 +128,60 @@ describe('POST /validate', () => {
 });
 
 describe('when the audit trail takes no events', () => {
-  it.each([
-    ['closed', 503, { code: 'audit_unavailable' }],
-    ['open', 200, { allowed: true, audit_id: null }],
-  ])('fail mode %s answers %i', async (failMode, status, body) => {
-    const service = await startService('gatekeeper', gatekeeper, {
-      environment: { AUDIT_QUEUE_MAXSIZE: '1', AUDIT_FAIL_MODE: failMode },
-    });
+  /** The sink does not get to write: the table is locked. */
+  async function withFullTrail(
+    environment: Record<string, string>,
+    work: (
+      ask: (action?: string) => Promise<request.Response>,
+      release: () => Promise<void>,
+      url: string,
+    ) => Promise<void>,
+  ): Promise<void> {
+    const service = await startService('gatekeeper', gatekeeper, { environment });
     try {
       const token = await agentToken('Supervisor');
-      const ask = () =>
-        request(service.url).post('/validate').set('authorization', `Bearer ${token}`).send({ resource: 'a' });
-      // A queue of one event, and a sink that does not get to write: the table is locked.
+      const metadata = { filler: 'x'.repeat(30_000) };
+      const ask = (action = 'read') =>
+        request(service.url)
+          .post('/validate')
+          .set('authorization', `Bearer ${token}`)
+          .send({ action, resource: 'a', metadata });
       const release = await service.database.lockTable('audit_log');
-      expect((await ask()).status).toBe(200);
-      const second = await ask();
-      expect(second.status).toBe(status);
-      expect(second.body).toMatchObject(body);
-      await release();
+      try {
+        await work(async (action) => ask(action), release, service.url);
+      } finally {
+        await release();
+      }
     } finally {
       await service.close();
     }
+  }
+
+  it.each([
+    ['memory', { AUDIT_DURABILITY: 'memory', AUDIT_QUEUE_MAXSIZE: '2' }],
+    ['the spool', { AUDIT_SPOOL_MAXBYTES: String(1024 ** 2) }],
+  ])('because %s is full, answers 503, says so in /health, and recovers by itself', async (_name, environment) => {
+    await withFullTrail(environment, async (ask, release, url) => {
+      let answer = await ask();
+      for (let i = 0; i < 100 && answer.status === 200; i++) answer = await ask();
+      expect(answer.status).toBe(503);
+      expect(answer.body).toMatchObject({ code: 'audit_unavailable' });
+      expect(answer.headers['retry-after']).toBe('1');
+      const health = await request(url).get('/health');
+      expect(health.status).toBe(503);
+      expect(health.text).toContain('is full');
+      await release();
+      await waitFor('room', async () => (await ask()).status === 200, 5000);
+    });
+  });
+
+  it('goes on unrecorded, and counts it, where the fail mode is open, and only there', async () => {
+    const environment = { AUDIT_DURABILITY: 'memory', AUDIT_QUEUE_MAXSIZE: '1', AUDIT_FAIL_MODES: 'read=open' };
+    await withFullTrail(environment, async (ask) => {
+      expect((await ask('execute')).body).toMatchObject({ allowed: true, audit_id: expect.any(String) });
+      expect((await ask('read')).body).toMatchObject({ allowed: true, audit_id: null });
+      expect((await ask('execute')).body).toMatchObject({ status: 503, code: 'audit_unavailable' });
+    });
   });
 });
 

@@ -1,10 +1,12 @@
 import { type DynamicModule, Module, type OnApplicationShutdown } from '@nestjs/common';
-import { type AuditSettings, type ServiceConfig } from '#config';
+import { type ServiceConfig } from '#config';
 import { HealthDetails } from '#health';
 import { type Logger } from '#logging';
 import { Metrics } from '#metrics';
+import { meterFor, publishCounts, publishHealth } from './audit-metrics.js';
 import { AuditTrail } from './audit-trail.js';
-import { AuditLogger, FileSpool, type AuditSink } from './core/index.js';
+import { AuditLogger, type AuditSink } from './core/index.js';
+import { FailModes } from './fail-modes.js';
 
 export interface AuditModuleOptions {
   service: ServiceConfig;
@@ -29,52 +31,42 @@ class AuditShutdown implements OnApplicationShutdown {
 /** The audit logger as a global provider, its numbers in `/metrics` and `/health`, its flush at shutdown. */
 @Module({})
 export class AuditModule {
-  static forRoot({ service, logger, inject = [], createSink }: AuditModuleOptions): DynamicModule {
+  static forRoot({ service, logger: log, inject = [], createSink }: AuditModuleOptions): DynamicModule {
+    const { failMode, failModes: rules, fullWaitMs, ...settings } = service.audit;
+    const failModes = new FailModes(failMode, rules);
     return {
       module: AuditModule,
       global: true,
       providers: [
         {
           provide: AuditLogger,
-          inject: [Metrics, HealthDetails, ...inject],
-          useFactory: async (metrics: Metrics, health: HealthDetails, ...dependencies: never[]) => {
-            const audit = createLogger(service.name, service.audit, logger, createSink(...dependencies));
-            await audit.open();
-            publish(audit, metrics, health);
-            return audit;
-          },
+          inject: [Metrics, ...inject],
+          useFactory: (metrics: Metrics, ...dependencies: never[]) =>
+            AuditLogger.open({
+              ...settings,
+              service: service.name,
+              sink: createSink(...dependencies),
+              log,
+              meter: meterFor(metrics),
+            }),
         },
         {
           provide: AuditTrail,
-          inject: [AuditLogger],
-          useFactory: (audit: AuditLogger) => new AuditTrail(audit, service.audit.failMode),
+          inject: [AuditLogger, Metrics, HealthDetails],
+          useFactory: (logger: AuditLogger, metrics: Metrics, health: HealthDetails) => {
+            const trail = new AuditTrail(logger, { failModes, fullWaitMs });
+            publishCounts(logger, trail, metrics);
+            publishHealth(logger, failModes, health);
+            return trail;
+          },
         },
         {
           provide: AuditShutdown,
           inject: [AuditLogger],
-          useFactory: (audit: AuditLogger) => new AuditShutdown(audit, service.shutdown.auditMs),
+          useFactory: (logger: AuditLogger) => new AuditShutdown(logger, service.shutdown.auditMs),
         },
       ],
       exports: [AuditLogger, AuditTrail],
     };
   }
-}
-
-function createLogger(service: string, settings: AuditSettings, log: Logger, sink: AuditSink): AuditLogger {
-  return new AuditLogger({ ...settings, service, sink, log, spool: new FileSpool(settings.spoolDir, log) });
-}
-
-function publish(audit: AuditLogger, metrics: Metrics, health: HealthDetails): void {
-  health.add('audit', () => ({ healthy: true, ...audit.stats() }));
-  for (const name of [
-    'accepted',
-    'persisted',
-    'queued',
-    'spooled',
-    'dropped',
-    'dead_lettered',
-    'refused',
-    'retries',
-  ] as const)
-    metrics.gauge(`audit_${name}`, `Audit events ${name.replace('_', ' ')}`, () => audit.stats()[name]);
 }

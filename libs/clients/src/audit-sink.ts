@@ -12,10 +12,13 @@ const INGEST_TIMEOUT_MS = 30_000;
  * The audit sink of every service but the gatekeeper. It has a client of its own, so that audit batches and access decisions
  * neither share a circuit breaker nor close each other's connections.
  */
-export function createAuditSink(service: ServiceConfig, tokens: ServiceTokens): AuditSink {
+export function createAuditSink(
+  { peers }: { peers: Pick<ServiceConfig['peers'], 'gatekeeper'> },
+  tokens: ServiceTokens,
+): AuditSink {
   const client = new GatekeeperClient({
     name: 'gatekeeper',
-    url: service.peers.gatekeeper,
+    url: peers.gatekeeper,
     tokens,
     timeoutMs: INGEST_TIMEOUT_MS,
   });

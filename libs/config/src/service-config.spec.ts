@@ -27,7 +27,19 @@ describe('loadServiceConfig', () => {
       http: { host: '127.0.0.1', port: 8004 },
       database: { url: MINIMAL.ROUTER_DATABASE_URL, migrationUrl: MINIMAL.ROUTER_DATABASE_URL },
       peers: { gatekeeper: 'http://127.0.0.1:8001', lobby: 'http://127.0.0.1:5050' },
-      audit: { async: true, maxEvents: 10_000, batchSize: 5000, flushIntervalMs: 50, failMode: 'closed' },
+      audit: {
+        async: true,
+        maxEvents: 10_000,
+        maxBytes: 67_108_864,
+        batchSize: 5000,
+        flushIntervalMs: 50,
+        spoolDir: '.gravitas/spool/router',
+        maxSpoolBytes: 1_073_741_824,
+        durability: 'process',
+        failMode: 'closed',
+        failModes: [],
+        fullWaitMs: 0,
+      },
     });
     expect(own.LIMIT).toBe(5);
   });
@@ -43,6 +55,38 @@ describe('loadServiceConfig', () => {
     expect(service.http.port).toBe(9000);
     expect(service.peers.router).toBe('http://127.0.0.1:9000');
     expect(service.peers.guardian).toBe('http://127.0.0.1:8003');
+  });
+
+  it('reads how safe the audit trail is, and what is done when it takes nothing', () => {
+    const { audit } = load({
+      ...MINIMAL,
+      AUDIT_DURABILITY: 'disk',
+      AUDIT_SPOOL_MAXBYTES: '1048576',
+      AUDIT_FAIL_MODE: 'open',
+      AUDIT_FAIL_MODES: 'history.*=closed, inference=open',
+      AUDIT_FULL_WAIT_MS: '250',
+    }).service;
+    expect(audit).toMatchObject({
+      durability: 'disk',
+      maxSpoolBytes: 1_048_576,
+      failMode: 'open',
+      failModes: [
+        { pattern: 'history.*', mode: 'closed' },
+        { pattern: 'inference', mode: 'open' },
+      ],
+      fullWaitMs: 250,
+    });
+    expect(() => Object.assign(audit.failModes[0]!, { mode: 'open' })).toThrow(TypeError);
+  });
+
+  it.each([
+    ['AUDIT_DURABILITY', 'always', 'expected one of process, disk, memory'],
+    ['AUDIT_SPOOL_MAXBYTES', '1048575', 'expected a whole number from 1048576 to 1099511627776'],
+    ['AUDIT_FULL_WAIT_MS', '60001', 'expected a whole number from 0 to 60000'],
+    ['AUDIT_FAIL_MODES', 'inference=ajar', expect.stringContaining('entry 1: expected ACTION=closed or ACTION=open')],
+  ])('refuses %s=%s', (variable, value, problem) => {
+    const [only, ...others] = problemsOf({ ...MINIMAL, [variable]: value });
+    expect([only!.slice(variable.length + 2), others]).toEqual([problem, []]);
   });
 
   it('says the version of the package', async () => {

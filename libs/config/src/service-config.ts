@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { DEFAULT_PORTS, SERVICES, type ServiceName } from '#contracts';
 import { ConfigError } from './config-error.js';
 import { env } from './env.js';
+import { failRules, type FailMode, type FailRule } from './fail-modes.js';
 import { deepFreeze, readSettings, type Environment } from './load-config.js';
 
 /** What every service is configured by, whatever it does. Frozen. */
@@ -27,7 +28,15 @@ export interface AuditSettings {
   batchSize: number;
   flushIntervalMs: number;
   spoolDir: string;
-  failMode: 'closed' | 'open';
+  maxSpoolBytes: number;
+  /** What a record survives once it is durable: the end of the process, the loss of power, or neither. */
+  durability: 'process' | 'disk' | 'memory';
+  /** For actions that no rule of `failModes` names. */
+  failMode: FailMode;
+  /** The most exact one decides. */
+  failModes: readonly FailRule[];
+  /** How long a record may wait for room before it is refused, in milliseconds; 0: not at all. */
+  fullWaitMs: number;
 }
 
 const VERSION = '0.1.0';
@@ -60,7 +69,11 @@ const shared = {
   AUDIT_BATCH_SIZE: env.integer(1, 5000, 5000),
   AUDIT_FLUSH_INTERVAL_MS: env.integer(1, 60_000, 50),
   AUDIT_SPOOL_DIR: env.text().optional(),
+  AUDIT_SPOOL_MAXBYTES: env.integer(1024 ** 2, 1024 ** 4, 1024 ** 3),
+  AUDIT_DURABILITY: env.choice(['process', 'disk', 'memory'], 'process'),
   AUDIT_FAIL_MODE: env.choice(['closed', 'open'], 'closed'),
+  AUDIT_FAIL_MODES: failRules,
+  AUDIT_FULL_WAIT_MS: env.integer(0, 60_000, 0),
 };
 
 /**
@@ -128,7 +141,11 @@ function assemble(name: ServiceName, own: Named, all: Shared): ServiceConfig {
       batchSize: all.AUDIT_BATCH_SIZE,
       flushIntervalMs: all.AUDIT_FLUSH_INTERVAL_MS,
       spoolDir: all.AUDIT_SPOOL_DIR ?? `${all.GRAVITAS_HOME}/spool/${name}`,
+      maxSpoolBytes: all.AUDIT_SPOOL_MAXBYTES,
+      durability: all.AUDIT_DURABILITY,
       failMode: all.AUDIT_FAIL_MODE,
+      failModes: all.AUDIT_FAIL_MODES,
+      fullWaitMs: all.AUDIT_FULL_WAIT_MS,
     },
     shutdown: shares(all.SHUTDOWN_TIMEOUT_MS),
   };

@@ -24,8 +24,17 @@ export const auditRecord = z.object({
 });
 export type AuditRecord = z.input<typeof auditRecord>;
 
-/** One line of the audit trail. */
-export const auditEvent = auditRecord.extend({ id: uuid, timestamp, service: name });
+/**
+ * One line of the audit trail. `producer` is one logger's life, from its start to its end, and `sequence` counts its events from 1
+ * without a gap: a number that is missing is an event that is missing. Both are null for events that nobody numbered.
+ */
+export const auditEvent = auditRecord.extend({
+  id: uuid,
+  timestamp,
+  service: name,
+  producer: uuid.nullable().default(null),
+  sequence: z.number().int().min(1).nullable().default(null),
+});
 export type AuditEvent = z.output<typeof auditEvent>;
 
 export const MAX_INGEST_EVENTS = 5000;
@@ -37,7 +46,12 @@ export type IngestRequest = z.input<typeof ingestRequest>;
 export const ingestResponse = z.object({ accepted: z.number().int(), duplicates: z.number().int() });
 export type IngestResponse = z.output<typeof ingestResponse>;
 
-/** accepted = persisted + queued + spooled + dead_lettered; dropped is what is missing from that, and exists to be zero. */
+/**
+ * accepted = persisted + queued + spooled + dead_lettered + damaged; dropped is what is missing from that, and exists to be zero.
+ * `queued` events are in memory, `spooled` ones only on disk; `refused` ones were never accepted. The rest tells of the moment: events in
+ * the last batch, the age of the oldest event that is not in the sink, the sink's time for the last batch and the disk's for the last
+ * fdatasync (0 before the first). What has a default was added later: a service of an older release does not say it.
+ */
 export const auditStats = z.object({
   accepted: z.number().int(),
   persisted: z.number().int(),
@@ -45,8 +59,13 @@ export const auditStats = z.object({
   spooled: z.number().int(),
   dropped: z.number().int(),
   dead_lettered: z.number().int(),
+  damaged: z.number().int().default(0),
   refused: z.number().int(),
   retries: z.number().int(),
+  batch_size: z.number().int().default(0),
+  lag_ms: z.number().default(0),
+  flush_ms: z.number().default(0),
+  fsync_ms: z.number().default(0),
 });
 export type AuditStats = z.output<typeof auditStats>;
 

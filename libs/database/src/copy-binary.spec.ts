@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import pg from 'pg';
 import { createTestDatabase, type TestDatabase } from '#testing';
-import { toMicroseconds } from './copy-binary.js';
+import { copyChunks, type CopyRow } from './copy-binary.js';
 import { copyInto } from './copy-into.js';
 
 const TARGET = {
@@ -49,7 +49,10 @@ describe('copyInto', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(row, { minLength: 1, maxLength: 30 }), async (rows) => {
         await client.query('TRUNCATE sample');
-        const values = rows.map((r, n) => [n, r.id, r.label, r.at, r.doc, r.score, r.big, r.flag]);
+        // In the order of the columns, or by their names in any order.
+        const values = rows.map((r, n): CopyRow => {
+          return n % 2 ? { ...r, n } : [n, r.id, r.label, r.at, r.doc, r.score, r.big, r.flag];
+        });
         expect(await copyInto(client, TARGET, values)).toBe(rows.length);
         const { rows: read } = await client.query<Record<string, unknown>>('SELECT * FROM sample ORDER BY n');
         read.forEach((got, n) => {
@@ -77,11 +80,70 @@ describe('copyInto', () => {
     expect(rows[0]!.at).toBe('08:00:00.123456');
   });
 
+  const usable = async () => (await client.query('SELECT 1 FROM sample')).rowCount;
+  const row = (n: number, label: unknown): CopyRow => [n, null, label as string, null, null, null, null, null];
+
   it('writes all rows or none, and leaves the connection usable', async () => {
     await client.query('TRUNCATE sample');
-    const row = (n: number) => [n, null, 'x'.repeat(200_000), null, null, null, null, null];
-    await expect(copyInto(client, TARGET, [row(1), row(1_000_000)])).rejects.toMatchObject({ code: '23514' });
-    expect((await client.query('SELECT 1 FROM sample')).rowCount).toBe(0);
+    const label = 'x'.repeat(200_000);
+    await expect(copyInto(client, TARGET, [row(1, label), row(1_000_000, label)])).rejects.toMatchObject({
+      code: '23514',
+    });
+    expect(await usable()).toBe(0);
+  });
+
+  it('stops sending a large batch that PostgreSQL refuses at its first row', async () => {
+    await client.query('TRUNCATE sample');
+    const label = 'x'.repeat(1_000_000);
+    let asked = 0;
+    const rows = Array.from({ length: 200 }, (_, n): CopyRow => {
+      return {
+        n: n === 0 ? 1_000_000 : n,
+        get label() {
+          asked++;
+          return label;
+        },
+      };
+    });
+    await expect(copyInto(client, TARGET, rows)).rejects.toMatchObject({ code: '23514' });
+    expect(await usable()).toBe(0);
+    expect(asked).toBeLessThan(rows.length);
+  });
+
+  it('forgets a batch in which a later value does not fit its column, and leaves the connection usable', async () => {
+    await client.query('TRUNCATE sample');
+    const label = 'x'.repeat(200_000);
+    const rows = [row(1, label), row(2, label), row(3, 5)];
+    await expect(copyInto(client, TARGET, rows)).rejects.toThrow('expected text, got number');
+    expect(await usable()).toBe(0);
+    expect(await copyInto(client, TARGET, [row(1, label)])).toBe(1);
+  });
+
+  it('lets others have the event loop while it encodes', async () => {
+    await client.query('TRUNCATE sample');
+    const rows = Array.from({ length: 20_000 }, (_, n) => row(n, 'x'.repeat(500)));
+    let turns = 0;
+    let copying = true;
+    const count = () => {
+      turns++;
+      if (copying) setImmediate(count);
+    };
+    setImmediate(count);
+    expect(await copyInto(client, TARGET, rows)).toBe(20_000);
+    copying = false;
+    expect(turns).toBeGreaterThan(100);
+  });
+
+  it('ends by the time limit of a query while it waits for a lock', async () => {
+    const hasty = new pg.Client({ connectionString: database.ownerUrl, query_timeout: 100 });
+    await hasty.connect();
+    const release = await database.lockTable('sample');
+    try {
+      await expect(copyInto(hasty, TARGET, [row(1, 'x')])).rejects.toThrow('Query read timeout');
+    } finally {
+      await release();
+      await hasty.end();
+    }
   });
 
   it('does nothing without rows', async () => {
@@ -93,20 +155,15 @@ describe('copyInto', () => {
     ['a time', [1, null, null, 'yesterday', null, null, null, null]],
     ['text', [1, null, 5, null, null, null, null, null]],
     ['as many values as columns', [1]],
-  ])('throws a TypeError for what is not %s', async (_name, row) => {
-    await expect(copyInto(client, TARGET, [row])).rejects.toThrow(TypeError);
+  ])('throws a TypeError for what is not %s', async (_name, values) => {
+    await expect(copyInto(client, TARGET, [values])).rejects.toThrow(TypeError);
   });
-});
 
-describe('toMicroseconds', () => {
-  it('agrees with Date on milliseconds, before and after the epoch', () => {
-    fc.assert(
-      fc.property(
-        fc.date({ noInvalidDate: true, min: new Date('0001-01-01'), max: new Date('9999-12-31') }),
-        (date) => {
-          expect(toMicroseconds(date.toISOString())).toBe(BigInt(date.getTime()) * 1000n);
-        },
-      ),
-    );
+  it.each([
+    ['int4', 2 ** 31],
+    ['int8', 2n ** 63n],
+    ['int8', 1.5],
+  ] as const)('throws a RangeError for %s %s instead of writing another number', (type, value) => {
+    expect(() => [...copyChunks({ value: type }, [[value]])]).toThrow(expect.objectContaining({ name: 'RangeError' }));
   });
 });

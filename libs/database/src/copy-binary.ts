@@ -1,3 +1,5 @@
+import { microsecondsSince2000, writeText, writeUuid } from './copy-values.js';
+
 /**
  * Rows in PostgreSQL's binary COPY format.
  * Source: PostgreSQL documentation, COPY, "Binary Format"; the field formats are those of each type's send/receive functions.
@@ -5,67 +7,110 @@
 
 export type CopyType = 'uuid' | 'text' | 'timestamptz' | 'jsonb' | 'float8' | 'int4' | 'int8' | 'bool';
 export type CopyValue = string | number | bigint | boolean | Date | object | null | undefined;
+/** A row's values, in the order of the columns or by their names. */
+export type CopyRow = readonly CopyValue[] | Readonly<Record<string, CopyValue>>;
+/** Names and types, in the order in which they are sent. */
+export type CopyColumns = Readonly<Record<string, CopyType>>;
 
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
 const FLAGS_AND_EXTENSION_LENGTH = 8;
-/** Microseconds between the Unix epoch and PostgreSQL's, 2000-01-01. */
-const EPOCH_OFFSET_US = 946_684_800_000_000n;
+const JSONB_VERSION = 1;
+const TWO_TO_32 = 2 ** 32;
+/** Enough that a transfer is busy with bytes, few enough that encoding them takes less than a millisecond. */
+const CHUNK_BYTES = 64 * 1024;
 
-/** Collects rows into one growing buffer. Not reusable after `finish()`. */
-export class CopyBinaryEncoder {
-  private buffer: Buffer;
+/**
+ * The rows with header and trailer, encoded as they are asked for, in chunks of about 64 KiB. Each chunk is valid until the next one is
+ * asked for: they share a buffer.
+ *
+ * @throws TypeError or RangeError when a value does not fit its column's type, or the number of values differs from that of the columns
+ */
+export function* copyChunks(columns: CopyColumns, rows: Iterable<CopyRow>): Generator<Uint8Array, void, void> {
+  const encoder = new CopyBinaryEncoder(columns);
+  for (const row of rows) {
+    encoder.row(row);
+    if (encoder.length >= CHUNK_BYTES) yield encoder.take();
+  }
+  encoder.trailer();
+  yield encoder.take();
+}
+
+/** Writes rows into a buffer that grows with the largest of them, and that is used again after each `take`. */
+class CopyBinaryEncoder {
+  private readonly names: readonly string[];
+  private readonly indices: readonly number[];
+  private readonly types: readonly CopyType[];
+  private buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES * 2);
+  private view = viewOf(this.buffer);
   private position: number;
 
-  constructor(
-    private readonly types: readonly CopyType[],
-    initialBytes = 64 * 1024,
-  ) {
-    this.buffer = Buffer.allocUnsafe(initialBytes);
+  constructor(columns: CopyColumns) {
+    this.names = Object.keys(columns);
+    this.indices = [...this.names.keys()];
+    this.types = Object.values(columns);
     this.position = SIGNATURE.copy(this.buffer);
     this.buffer.fill(0, this.position, this.position + FLAGS_AND_EXTENSION_LENGTH);
     this.position += FLAGS_AND_EXTENSION_LENGTH;
   }
 
-  /** @throws TypeError when a value does not fit its column's type, or the number of values differs from that of columns */
-  row(values: readonly CopyValue[]): void {
-    if (values.length !== this.types.length)
-      throw new TypeError(`expected ${this.types.length} values, got ${values.length}`);
-    this.reserve(2);
-    this.position = this.buffer.writeInt16BE(values.length, this.position);
-    for (let i = 0; i < values.length; i++) this.field(this.types[i]!, values[i]);
+  /** Bytes since the last `take`. */
+  get length(): number {
+    return this.position;
   }
 
-  /** The whole of it, with the trailer. */
-  finish(): Buffer {
+  /** What was written since the last time. It is overwritten by what is written next. */
+  take(): Uint8Array {
+    const taken = this.buffer.subarray(0, this.position);
+    this.position = 0;
+    return taken;
+  }
+
+  row(row: CopyRow): void {
+    const { types } = this;
+    const isArray = Array.isArray(row);
+    if (isArray && row.length !== types.length)
+      throw new TypeError(`expected ${types.length} values, got ${row.length}`);
+    const keys = (isArray ? this.indices : this.names) as readonly string[];
+    const values = row as Readonly<Record<string, CopyValue>>;
     this.reserve(2);
-    this.position = this.buffer.writeInt16BE(-1, this.position);
-    return this.buffer.subarray(0, this.position);
+    this.int16(types.length);
+    for (let i = 0; i < types.length; i++) this.field(types[i]!, values[keys[i]!]);
+  }
+
+  trailer(): void {
+    this.reserve(2);
+    this.int16(-1);
   }
 
   private field(type: CopyType, value: CopyValue): void {
     if (value === null || value === undefined) {
       this.reserve(4);
-      this.position = this.buffer.writeInt32BE(-1, this.position);
+      this.int32(-1);
       return;
     }
     switch (type) {
       case 'text':
-        return this.text(textOf(value), 0);
+        return this.text(textOf(value));
       case 'jsonb':
-        return this.text(JSON.stringify(value), 1);
+        return this.jsonb(JSON.stringify(value));
       case 'uuid':
-        return this.uuid(textOf(value));
+        this.header(16);
+        writeUuid(textOf(value), this.buffer, this.position);
+        this.position += 16;
+        return;
       case 'timestamptz':
-        return this.int64(toMicroseconds(value) - EPOCH_OFFSET_US);
+        return this.int64(microsecondsSince2000(value instanceof Date ? value : textOf(value)));
       case 'int8':
-        return this.int64(BigInt(value as number | bigint));
+        return this.int64(value as number | bigint);
       case 'int4':
         this.header(4);
+        // Not as `int32` does it: this one refuses what does not fit.
         this.position = this.buffer.writeInt32BE(value as number, this.position);
         return;
       case 'float8':
         this.header(8);
-        this.position = this.buffer.writeDoubleBE(value as number, this.position);
+        this.view.setFloat64(this.position, value as number);
+        this.position += 8;
         return;
       case 'bool':
         this.header(1);
@@ -74,50 +119,56 @@ export class CopyBinaryEncoder {
     }
   }
 
-  /** @param version 1 for jsonb, which starts with a version byte; 0 for none */
-  private text(value: string, version: 0 | 1): void {
-    this.reserve(4 + version + value.length * 3);
-    const lengthAt = this.position;
-    this.position += 4;
-    if (version === 1) this.buffer[this.position++] = 1;
-    this.position += this.buffer.write(value, this.position, 'utf8');
-    this.buffer.writeInt32BE(this.position - lengthAt - 4, lengthAt);
+  private text(value: string): void {
+    this.reserve(4 + value.length * 3);
+    const written = writeText(value, this.buffer, this.position + 4);
+    this.int32(written);
+    this.position += written;
   }
 
-  private uuid(value: string): void {
-    const hex = value.replaceAll('-', '');
-    this.header(16);
-    const written = hex.length === 32 ? this.buffer.write(hex, this.position, 'hex') : 0;
-    if (written !== 16) throw new TypeError(`not a UUID: ${value.slice(0, 50)}`);
-    this.position += 16;
+  private jsonb(json: string): void {
+    this.reserve(5 + json.length * 3);
+    const written = writeText(json, this.buffer, this.position + 5);
+    this.int32(1 + written);
+    this.buffer[this.position++] = JSONB_VERSION;
+    this.position += written;
   }
 
-  private int64(value: bigint): void {
+  /** Two halves where a number is exact: a bigint costs ten times as much. */
+  private int64(value: number | bigint): void {
     this.header(8);
-    this.position = this.buffer.writeBigInt64BE(value, this.position);
+    if (typeof value === 'number' && Number.isSafeInteger(value)) {
+      this.int32(Math.floor(value / TWO_TO_32));
+      this.int32(value | 0);
+    } else this.position = this.buffer.writeBigInt64BE(BigInt(value), this.position);
   }
 
   private header(length: number): void {
     this.reserve(4 + length);
-    this.position = this.buffer.writeInt32BE(length, this.position);
+    this.int32(length);
+  }
+
+  private int32(value: number): void {
+    this.view.setInt32(this.position, value);
+    this.position += 4;
+  }
+
+  private int16(value: number): void {
+    this.view.setInt16(this.position, value);
+    this.position += 2;
   }
 
   private reserve(bytes: number): void {
     if (this.position + bytes <= this.buffer.length) return;
-    const larger = Buffer.allocUnsafe(Math.max(this.buffer.length * 2, this.position + bytes));
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.buffer.length * 2, this.position + bytes));
     this.buffer.copy(larger, 0, 0, this.position);
     this.buffer = larger;
+    this.view = viewOf(larger);
   }
 }
 
-/** Microseconds since the Unix epoch of a Date or an RFC 3339 time, whose fraction may have more digits than a Date keeps. */
-export function toMicroseconds(value: CopyValue): bigint {
-  if (value instanceof Date) return BigInt(value.getTime()) * 1000n;
-  const text = textOf(value);
-  const milliseconds = Date.parse(text);
-  if (Number.isNaN(milliseconds)) throw new TypeError(`not a time: ${text.slice(0, 50)}`);
-  const fraction = /\.(\d+)/.exec(text)?.[1] ?? '';
-  return BigInt(milliseconds) * 1000n + BigInt(fraction.padEnd(6, '0').slice(3, 6) || '0');
+function viewOf(buffer: Buffer): DataView {
+  return new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
 }
 
 function textOf(value: CopyValue): string {

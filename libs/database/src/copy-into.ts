@@ -1,36 +1,24 @@
 import { type ClientBase } from 'pg';
-import { from as copyFrom } from 'pg-copy-streams';
-import { CopyBinaryEncoder, type CopyType, type CopyValue } from './copy-binary.js';
+import { copyChunks, type CopyColumns, type CopyRow } from './copy-binary.js';
+import { CopyIn } from './copy-in.js';
 
 /** A table, with its columns in the order in which rows give their values. */
 export interface CopyTarget {
   table: string;
-  columns: Readonly<Record<string, CopyType>>;
+  columns: CopyColumns;
 }
 
 /**
- * Writes rows with one COPY ... FROM STDIN (FORMAT binary): all of them or none.
+ * Writes rows with one COPY ... FROM STDIN (FORMAT binary): all of them or none. They are encoded while PostgreSQL works on those
+ * before them, so they must not change until it is done.
  *
  * @returns the number of rows written
- * @throws pg.DatabaseError as PostgreSQL reports it; the connection is usable afterwards
+ * @throws pg.DatabaseError as PostgreSQL reports it, TypeError or RangeError for a value that does not fit its column; the connection is
+ * usable afterwards
  */
-export async function copyInto(
-  client: ClientBase,
-  target: CopyTarget,
-  rows: Iterable<readonly CopyValue[]>,
-): Promise<number> {
-  const encoder = new CopyBinaryEncoder(Object.values(target.columns));
-  let count = 0;
-  for (const row of rows) {
-    encoder.row(row);
-    count++;
-  }
-  if (count === 0) return 0;
+export async function copyInto(client: ClientBase, target: CopyTarget, rows: readonly CopyRow[]): Promise<number> {
+  if (rows.length === 0) return 0;
   const columns = Object.keys(target.columns).map((column) => `"${column}"`);
-  const stream = client.query(copyFrom(`COPY ${target.table} (${columns.join(', ')}) FROM STDIN (FORMAT binary)`));
-  await new Promise<void>((resolve, reject) => {
-    // Not stream.pipeline: it destroys a stream that has failed, and this one would then write to a connection that it has let go.
-    stream.on('error', reject).once('finish', resolve).end(encoder.finish());
-  });
-  return count;
+  const sql = `COPY ${target.table} (${columns.join(', ')}) FROM STDIN (FORMAT binary)`;
+  return client.query(new CopyIn(sql, copyChunks(target.columns, rows))).done;
 }

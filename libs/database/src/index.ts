@@ -1,4 +1,4 @@
-export { CopyBinaryEncoder, toMicroseconds, type CopyType, type CopyValue } from './copy-binary.js';
+export { type CopyType, type CopyValue } from './copy-binary.js';
 export { DatabaseNewerError, DatabaseUnavailableError, MigrationFailedError } from './migration-errors.js';
 export { ProvisionError, type ProvisionErrorCode } from './provision-error.js';
 export { connectionUrl, redactUrl, type ConnectionUrlParts } from './connection-url.js';

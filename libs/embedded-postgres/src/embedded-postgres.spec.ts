@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, rm, writeFile, chmod } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile, chmod } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -56,6 +56,27 @@ describe('EmbeddedPostgres', () => {
     const second = await make().start();
     expect(second.adopted).toBe(false);
     expect(await query(second.url, 'SELECT * FROM survivor')).toEqual([]);
+  });
+
+  it('is killed with all its processes, also those that are busy, and keeps what was committed', async () => {
+    const postgres = make();
+    const { url } = await postgres.start();
+    await query(url, 'CREATE TABLE committed AS SELECT 42 AS answer');
+    const busy = new Client({ connectionString: url });
+    const broken = new Promise<void>((resolve) => busy.on('error', () => resolve()));
+    await busy.connect();
+    const { pid } = (await busy.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]!;
+    const work = busy.query('INSERT INTO committed SELECT 1 FROM pg_sleep(60)').catch((error: Error) => error);
+    await postgres.kill();
+    // Gone, or a zombie, which has no command line either.
+    expect(await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).toBe('');
+    expect(await postgres.status()).toBeUndefined();
+    await postgres.kill();
+    await broken;
+    expect(await work).toBeInstanceOf(Error);
+    const again = await postgres.start();
+    expect(again.adopted).toBe(false);
+    expect(await query(again.url, 'SELECT * FROM committed')).toEqual([{ answer: 42 }]);
   });
 
   it('is not fooled by a pid file whose pid belongs to another program', async () => {

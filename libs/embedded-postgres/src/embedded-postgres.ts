@@ -6,6 +6,7 @@ import { EmbeddedPostgresError } from './errors.js';
 import { findFreePort } from './free-port.js';
 import { canReach, type Identity, postgresIdentity } from './identity.js';
 import { ensureCluster } from './initdb.js';
+import { killTree } from './kill-tree.js';
 import { type Postmaster, runningPostmaster } from './postmaster-pid.js';
 import { runCommand } from './run-command.js';
 
@@ -33,6 +34,7 @@ export interface StartedPostgres {
 
 const START_TIMEOUT_S = 30;
 const START_ATTEMPTS = 5;
+const KILL_TIMEOUT_MS = 10_000;
 const MAX_LOG_BYTES = 10 * 1024 * 1024;
 
 const BASE_SETTINGS = {
@@ -89,6 +91,17 @@ export class EmbeddedPostgres {
       if (!(await this.status())) return;
     }
     throw new EmbeddedPostgresError('stop_failed', `PostgreSQL does not stop; see ${this.logFile}.`);
+  }
+
+  /**
+   * Ends the server as a crash of the machine would, but for the disk: all its processes get SIGKILL at once, in the middle of
+   * whatever they do. The next `start()` recovers from the log. Nothing happens when none runs.
+   * @throws EmbeddedPostgresError `stop_failed` when a process of it is still there after 10 s
+   */
+  async kill(): Promise<void> {
+    const running = await this.status();
+    if (!running || (await killTree(running.pid, KILL_TIMEOUT_MS))) return;
+    throw new EmbeddedPostgresError('stop_failed', `PostgreSQL (pid ${running.pid}) outlives SIGKILL.`);
   }
 
   /** The server on this data directory, whoever started it; undefined when none runs. */

@@ -23,8 +23,28 @@ export class Metrics {
     return new Counter({ name: `gravitas_${name}`, help, labelNames, registers: [this.registry] });
   }
 
-  histogram<L extends string = never>(name: string, help: string, labelNames: readonly L[] = []): Histogram<L> {
-    return new Histogram({ name: `gravitas_${name}`, help, labelNames, buckets: SECONDS, registers: [this.registry] });
+  /** @param buckets upper bounds, ascending; those of a time in seconds unless given */
+  histogram<L extends string = never>(
+    name: string,
+    help: string,
+    labelNames: readonly L[] = [],
+    buckets: readonly number[] = SECONDS,
+  ): Histogram<L> {
+    const registers = [this.registry];
+    return new Histogram({ name: `gravitas_${name}`, help, labelNames, buckets: [...buckets], registers });
+  }
+
+  /** A counter that is kept elsewhere, and read when somebody asks. `read` must never give less than before. */
+  counterFrom(name: string, help: string, read: () => number): void {
+    new Counter({
+      name: `gravitas_${name}`,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
   }
 
   /** A gauge that is read when somebody asks. */

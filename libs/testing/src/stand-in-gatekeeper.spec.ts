@@ -20,6 +20,8 @@ const event: AuditEvent = {
   session_id: null,
   entities: [],
   metadata: {},
+  producer: null,
+  sequence: null,
 };
 
 describe('the stand-in gatekeeper', () => {

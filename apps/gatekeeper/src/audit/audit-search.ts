@@ -9,10 +9,12 @@ const MICROSECONDS = `(extract(epoch FROM timestamp) * 1000000)::bigint`;
 
 const SELECT = `
   SELECT id, tenant_id, service, ghost_id, shell_id, action, resource, result, reason, request_id, session_id, entities, metadata,
+         producer, sequence,
          to_char(timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS timestamp, ${MICROSECONDS}::text AS cursor_time
   FROM audit_log`;
 
-type Row = AuditEvent & { cursor_time: string };
+/** A bigint comes back as text. */
+type Row = Omit<AuditEvent, 'sequence'> & { sequence: string | null; cursor_time: string };
 
 /** Reads the trail. A tenant of null means all of them. */
 @Injectable()
@@ -74,6 +76,10 @@ function conditions(query: AuditQuery, tenant: string | null): { where: string; 
 }
 
 /** Milliseconds are enough to write where there is nothing below them. */
-function toEvent({ cursor_time: _, ...row }: Row): AuditEvent {
-  return { ...row, timestamp: row.timestamp.replace(/000Z$/, 'Z') };
+function toEvent({ cursor_time: _, sequence, ...row }: Row): AuditEvent {
+  return {
+    ...row,
+    timestamp: row.timestamp.replace(/000Z$/, 'Z'),
+    sequence: sequence === null ? null : Number(sequence),
+  };
 }

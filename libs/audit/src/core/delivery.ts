@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AuditEvent } from '#contracts';
 import { type AuditLog } from './audit-log.js';
+import { type AuditMeter } from './audit-meter.js';
 import { SinkRejectedError } from './errors.js';
 import { type AuditSink } from './sink.js';
-import { type Spool } from './spool.js';
 
 const FIRST_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 5000;
@@ -15,35 +15,58 @@ export interface Delivered {
   deadLettered: number;
 }
 
+/** Where events go that can never be written. */
+export interface DeadLetterFile {
+  /** Resolves when it is on the disk. @throws what the file system throws */
+  add(event: AuditEvent, reason: string): Promise<void>;
+}
+
 /** Hands batches to the sink, trying again for as long as it takes, and sets aside what the sink can never take. */
 export class Delivery {
   retries = 0;
+  /** Of the last batch that the sink took: events, and milliseconds that it needed. */
+  last = { events: 0, ms: 0 };
+  private failing = false;
 
   /** @param stop ends the trying; what is in hand then counts as not delivered */
   constructor(
     private readonly sink: AuditSink,
-    private readonly spool: Spool,
+    private readonly deadLetters: DeadLetterFile,
     private readonly log: AuditLog,
+    private readonly meter: AuditMeter | undefined,
     private readonly stop: AbortSignal,
   ) {}
 
   /** @returns undefined when it was stopped first; the sink may have part of the batch then, and will know it by its ids */
   async deliver(batch: readonly AuditEvent[]): Promise<Delivered | undefined> {
     for (let attempt = 1; ; attempt++) {
+      // The other half of a batch, perhaps.
+      if (this.stop.aborted) return undefined;
       try {
+        const began = performance.now();
         await this.sink.write(batch);
-        // Too late: close() has spooled this batch meanwhile. The next start writes it again.
+        // Too late: close() has counted this batch as left in the spool. The next start writes it again.
         if (this.stop.aborted) return undefined;
-        if (attempt > QUIET_ATTEMPTS) this.log.info({ attempt }, 'audit: the sink takes events again');
+        this.took(batch.length, performance.now() - began);
         return { persisted: batch.length, deadLettered: 0 };
       } catch (error) {
         if (error instanceof SinkRejectedError) return this.isolate(batch, error);
         this.retries++;
-        if (attempt === QUIET_ATTEMPTS)
+        if (attempt === QUIET_ATTEMPTS && !this.failing) {
+          this.failing = true;
           this.log.warn({ err: error }, 'audit: the sink does not take events; trying again until it does');
+        }
       }
       if (!(await this.pause(attempt))) return undefined;
     }
+  }
+
+  private took(events: number, ms: number): void {
+    this.last = { events, ms };
+    this.meter?.batch(events, ms / 1000);
+    if (!this.failing) return;
+    this.failing = false;
+    this.log.info({ events }, 'audit: the sink takes events again');
   }
 
   /** Halves a batch that can never be written until the event at fault stands alone; that one becomes a dead letter. */
@@ -62,8 +85,11 @@ export class Delivery {
   /** Until the spool takes it: a dead letter that cannot be kept must not be forgotten either. */
   private async setAside(event: AuditEvent, reason: string): Promise<Delivered | undefined> {
     for (let attempt = 1; ; attempt++) {
+      if (this.stop.aborted) return undefined;
       try {
-        await this.spool.setAside(event, reason);
+        await this.deadLetters.add(event, reason);
+        // Too late, as above. The next start keeps the letter again.
+        if (this.stop.aborted) return undefined;
         this.log.warn({ id: event.id, reason }, 'audit: an event can never be written; it is a dead letter');
         return { persisted: 0, deadLettered: 1 };
       } catch (error) {

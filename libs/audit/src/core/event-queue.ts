@@ -1,13 +1,21 @@
 import { type AuditEvent } from '#contracts';
+import { type Position } from './spool/cursor.js';
 
 interface Entry {
   event: AuditEvent;
   bytes: number;
+  end: Position | null;
+}
+
+/** What stands behind one another in the queue, and the place in the spool behind the last of it; null when that is not in the spool. */
+export interface Batch {
+  events: AuditEvent[];
+  end: Position | null;
 }
 
 /**
- * First in, first out, bounded in events and in bytes. Events stay in the queue until they are known to be durable, so that its
- * length is what would be lost.
+ * The events in memory: first in, first out, bounded in events and in bytes. They stay in the queue until they are known to be in the
+ * sink.
  */
 export class EventQueue {
   private entries: Entry[] = [];
@@ -23,21 +31,48 @@ export class EventQueue {
     return this.entries.length - this.head;
   }
 
-  get bytes(): number {
-    return this.totalBytes;
+  get first(): AuditEvent | undefined {
+    return this.entries[this.head]?.event;
+  }
+
+  /** Whether it is emptied so far that filling it again is worth reading from the disk. */
+  get isHalfEmpty(): boolean {
+    return this.length * 2 <= this.maxEvents && this.totalBytes * 2 <= this.maxBytes;
+  }
+
+  /** Whether an event of this size fits. An empty queue takes any. */
+  hasRoom(bytes: number): boolean {
+    return this.length === 0 || (this.length < this.maxEvents && this.totalBytes + bytes <= this.maxBytes);
   }
 
   /** @returns false, and takes nothing, when a bound would be passed */
-  push(event: AuditEvent, bytes: number): boolean {
-    if (this.length >= this.maxEvents || this.totalBytes + bytes > this.maxBytes) return false;
-    this.entries.push({ event, bytes });
+  push(event: AuditEvent, bytes: number, end: Position | null): boolean {
+    if (!this.hasRoom(bytes)) return false;
+    this.entries.push({ event, bytes, end });
     this.totalBytes += bytes;
     return true;
   }
 
-  /** The oldest events, at most `count`, which stay queued. */
-  peek(count: number): AuditEvent[] {
-    return this.entries.slice(this.head, this.head + count).map((entry) => entry.event);
+  /** Events from the `skip`th on, at most `count` and about `maxBytes` of them, which stay queued. */
+  peek(skip: number, count: number, maxBytes = Infinity): Batch {
+    const events: AuditEvent[] = [];
+    const from = this.head + skip;
+    const to = Math.min(from + count, this.entries.length);
+    let bytes = 0;
+    let i = from;
+    for (; i < to && bytes < maxBytes; i++) {
+      events.push(this.entries[i]!.event);
+      bytes += this.entries[i]!.bytes;
+    }
+    return { events, end: i > from ? this.entries[i - 1]!.end : null };
+  }
+
+  /** Those that are in no file. */
+  unspooled(): AuditEvent[] {
+    return this.entries
+      .slice(this.head)
+      .filter(({ end }) => end === null)
+      .map(({ event }) => event);
   }
 
   /** Takes the oldest `count` events away. */
@@ -45,7 +80,7 @@ export class EventQueue {
     for (let i = 0; i < count; i++) this.totalBytes -= this.entries[this.head + i]?.bytes ?? 0;
     this.head = Math.min(this.head + count, this.entries.length);
     // Copy only now and then, so that dropping costs constant time on average.
-    if (this.head > 1024 && this.head * 2 > this.entries.length) {
+    if (this.head === this.entries.length || (this.head > 1024 && this.head * 2 > this.entries.length)) {
       this.entries = this.entries.slice(this.head);
       this.head = 0;
     }

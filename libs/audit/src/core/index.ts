@@ -1,7 +1,11 @@
 export { type AuditLog } from './audit-log.js';
 export { AuditLogger, type AuditLoggerOptions, type AuditReceipt } from './audit-logger.js';
+export { type AuditMeter } from './audit-meter.js';
+export { DeadLetters } from './dead-letters.js';
 export { AuditError, SinkRejectedError, type AuditErrorCode } from './errors.js';
+export { redrive, type Redriven } from './redrive.js';
 export { type AuditSink, type SinkResult } from './sink.js';
 export { HttpSink } from './sinks/http-sink.js';
 export { PostgresSink } from './sinks/postgres-sink.js';
-export { FileSpool, type Spool } from './spool.js';
+export { nodeFiles, type SpoolFiles } from './spool/spool-files.js';
+export { SpoolHeldError } from './spool/spool-lock.js';

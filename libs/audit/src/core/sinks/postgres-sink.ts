@@ -6,7 +6,6 @@ import {
   isUniqueViolation,
   withConnection,
   type CopyTarget,
-  type CopyValue,
 } from '#database';
 import { errorMessage } from '#errors';
 import { SinkRejectedError } from '../errors.js';
@@ -27,6 +26,8 @@ const COLUMNS = {
   session_id: 'text',
   entities: 'jsonb',
   metadata: 'jsonb',
+  producer: 'uuid',
+  sequence: 'int8',
 } as const satisfies CopyTarget['columns'];
 
 /**
@@ -35,7 +36,12 @@ const COLUMNS = {
  * The role needs INSERT and SELECT on audit_log and TEMP on the database, nothing else.
  */
 export class PostgresSink implements AuditSink {
-  constructor(private readonly pool: pg.Pool) {}
+  /** One batch a connection: while PostgreSQL commits one, the next is on its way. */
+  readonly concurrency: number;
+
+  constructor(private readonly pool: pg.Pool) {
+    this.concurrency = pool.options.max;
+  }
 
   async write(events: readonly AuditEvent[]): Promise<SinkResult> {
     try {
@@ -53,7 +59,7 @@ export class PostgresSink implements AuditSink {
 
   private async copy(client: pg.PoolClient, events: readonly AuditEvent[]): Promise<SinkResult> {
     try {
-      await copyInto(client, { table: 'audit_log', columns: COLUMNS }, rows(events));
+      await copyInto(client, { table: 'audit_log', columns: COLUMNS }, events);
       return { accepted: events.length, duplicates: 0 };
     } catch (error) {
       if (!isUniqueViolation(error)) throw error;
@@ -65,7 +71,7 @@ export class PostgresSink implements AuditSink {
     await client.query('BEGIN');
     try {
       await client.query('CREATE TEMP TABLE incoming (LIKE audit_log) ON COMMIT DROP');
-      await copyInto(client, { table: 'incoming', columns: COLUMNS }, rows(events));
+      await copyInto(client, { table: 'incoming', columns: COLUMNS }, events);
       const columns = Object.keys(COLUMNS).join(', ');
       const { rowCount } = await client.query(
         `INSERT INTO audit_log (${columns}) SELECT ${columns} FROM incoming ON CONFLICT DO NOTHING`,
@@ -78,9 +84,4 @@ export class PostgresSink implements AuditSink {
       throw error;
     }
   }
-}
-
-function* rows(events: readonly AuditEvent[]): Generator<CopyValue[]> {
-  const names = Object.keys(COLUMNS) as (keyof typeof COLUMNS)[];
-  for (const event of events) yield names.map((name) => event[name]);
 }

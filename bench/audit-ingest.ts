@@ -1,0 +1,108 @@
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import pg from 'pg';
+import { AuditLogger, PostgresSink } from '#audit';
+import { type AuditRecord } from '#contracts';
+import { createPool } from '#database';
+import { type Bench, type BenchContext, type BenchResult } from './harness/bench.js';
+import { median } from './harness/statistics.js';
+import { timed } from './harness/timed.js';
+import { startGatekeeperDatabase, type GatekeeperDatabase } from './support/gatekeeper-database.js';
+import { insertByTypeOrm, insertRowByRow } from './support/insert-ways.js';
+import { defaultLoggerOptions } from './support/loggers.js';
+import { decisionEvents, decisionRecords } from './support/records.js';
+
+const ROUNDS = 5;
+const ROWS = 200_000;
+/** The slow ways get as many rows as take them a second or two. */
+const TYPEORM_ROWS = 40_000;
+const INSERT_ROWS = 5000;
+/** As many requests as a busy service answers in one turn of its event loop. */
+const TURN = 64;
+const SINK_CONNECTIONS = 2;
+
+/** Into the real trail, with its months and indexes; the ways take turns, so that all of them meet the same machine. */
+export const auditIngest: Bench = {
+  name: 'audit-ingest',
+  about: 'events a second into audit_log: the logger, a server-side COPY, TypeORM, single INSERTs',
+  async run(context): Promise<BenchResult[]> {
+    const database = await startGatekeeperDatabase(context);
+    const file = database.serverFile('audit-ingest.copy');
+    const records = decisionRecords(ROWS);
+    context.progress(`making a file of ${ROWS} rows`);
+    await throughLogger(context, database, records);
+    await writeFile(database, file);
+    const ways = {
+      logger: () => throughLogger(context, database, records),
+      server_copy: () => byServerCopy(database, file),
+      typeorm_insert: () => insertByTypeOrm(database.runtimeUrl, decisionEvents(TYPEORM_ROWS)),
+      row_insert: () => insertRowByRow(database.runtimeUrl, decisionEvents(INSERT_ROWS)),
+    };
+    const rates = { logger: [], server_copy: [], typeorm_insert: [], row_insert: [] } as Record<
+      keyof typeof ways,
+      number[]
+    >;
+    for (let round = 1; round <= ROUNDS; round++) {
+      for (const [way, run] of Object.entries(ways) as [keyof typeof ways, () => Promise<number>][]) {
+        context.stop.throwIfAborted();
+        await database.reset();
+        const rate = await run();
+        rates[way].push(rate);
+        context.progress(`round ${round} of ${ROUNDS}: ${way} ${Math.round(rate)} rows/s`);
+      }
+    }
+    await database.close();
+    return figures(rates);
+  },
+};
+
+function figures(rates: Record<'logger' | 'server_copy' | 'typeorm_insert' | 'row_insert', number[]>): BenchResult[] {
+  const logger = median(rates.logger);
+  const copy = median(rates.server_copy);
+  const typeorm = median(rates.typeorm_insert);
+  const row = median(rates.row_insert);
+  return [
+    { name: 'vs_server_copy', value: logger / copy, unit: 'x', goal: 0.7 },
+    { name: 'vs_row_insert', value: logger / row, unit: 'x', goal: 20 },
+    { name: 'vs_typeorm_insert', value: logger / typeorm, unit: 'x', goal: 4 },
+    { name: 'rows_per_s', value: logger, unit: '1/s' },
+    { name: 'rows_per_s.server_copy', value: copy, unit: '1/s' },
+    { name: 'rows_per_s.typeorm_insert', value: typeorm, unit: '1/s' },
+    { name: 'rows_per_s.row_insert', value: row, unit: '1/s' },
+  ];
+}
+
+/** As in the gatekeeper, from the first record to the end of the flush. */
+async function throughLogger(
+  context: BenchContext,
+  database: GatekeeperDatabase,
+  records: readonly AuditRecord[],
+): Promise<number> {
+  const pool = createPool(database.runtimeUrl, 'bench', SINK_CONNECTIONS, () => undefined);
+  // A service has its connections before it takes requests.
+  await Promise.all(Array.from({ length: SINK_CONNECTIONS }, () => pool.query('SELECT pg_sleep(0.01)')));
+  const spool = join(context.directory, 'spool');
+  const logger = await AuditLogger.open(defaultLoggerOptions(new PostgresSink(pool), spool, context.progress));
+  const rate = await timed(records.length, async () => {
+    for (let at = 0; at < records.length; at += TURN) {
+      while (!(await logger.room(1000, 'memory'))) context.stop.throwIfAborted();
+      for (const record of records.slice(at, at + TURN)) logger.record(record);
+      await turn();
+    }
+    await logger.flush();
+  });
+  await logger.close();
+  return rate;
+}
+
+/** What is in the trail, as a file that the server can read: the same rows for the comparison, in the same order. */
+async function writeFile({ admin }: GatekeeperDatabase, file: string): Promise<void> {
+  // Parallel workers would mix up the order, and with it how well the rows fit the indexes.
+  await admin.query('SET max_parallel_workers_per_gather = 0');
+  await admin.query(`COPY (SELECT * FROM audit_log) TO ${pg.escapeLiteral(file)} (FORMAT binary)`);
+}
+
+/** PostgreSQL's own way: one session, and nothing to send. */
+function byServerCopy({ admin }: GatekeeperDatabase, file: string): Promise<number> {
+  return timed(ROWS, () => admin.query(`COPY audit_log FROM ${pg.escapeLiteral(file)} (FORMAT binary)`));
+}

@@ -1,0 +1,31 @@
+import { type AuditLoggerOptions, type AuditSink } from '#audit';
+
+/** A logger's options as the services have them by default. `warn` is told when the logger is in trouble. */
+export function defaultLoggerOptions(
+  sink: AuditSink,
+  spoolDir: string,
+  warn: (line: string) => void,
+): AuditLoggerOptions {
+  return {
+    service: 'gatekeeper',
+    sink,
+    spoolDir,
+    durability: 'process',
+    async: true,
+    maxEvents: 10_000,
+    maxBytes: 64 * 1024 * 1024,
+    maxSpoolBytes: 1024 * 1024 * 1024,
+    batchSize: 5000,
+    flushIntervalMs: 50,
+    log: {
+      info: () => undefined,
+      warn: (details, message) => warn(`${message} (${String('err' in details ? details.err : '')})`),
+    },
+  };
+}
+
+/** Takes everything at once. */
+export const EAGER_SINK: AuditSink = {
+  write: async (events) => ({ accepted: events.length, duplicates: 0 }),
+  close: async () => undefined,
+};
