@@ -6,7 +6,11 @@ describe('when the audit trail takes no more', () => {
   let harness: Harness;
   beforeEach(async () => {
     // With the gatekeeper away, a queue of two is soon full.
-    harness = await Harness.start({ GUARDIAN_DEFAULT_CERTIFICATES: 'Scout', AUDIT_QUEUE_MAXSIZE: '2' });
+    harness = await Harness.start({
+      GUARDIAN_DEFAULT_CERTIFICATES: 'Scout',
+      AUDIT_DURABILITY: 'memory',
+      AUDIT_QUEUE_MAXSIZE: '2',
+    });
     await waitFor('the first event', () => harness.gatekeeper.events.length === 1);
     harness.gatekeeper.fail(503);
     for (let i = 0; i < 2; i++) expect((await harness.put('router', `/badges/Full/b${i}`)).status).toBe(200);

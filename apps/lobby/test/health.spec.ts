@@ -17,6 +17,11 @@ const audit = {
   dead_lettered: 0,
   refused: 0,
   retries: 0,
+  damaged: 0,
+  batch_size: 1,
+  lag_ms: 0,
+  flush_ms: 0.5,
+  fsync_ms: 0,
 };
 
 /** A service as far as its health goes. */

@@ -156,7 +156,11 @@ describe('history', () => {
     });
 
     it('deletes nothing that it cannot record', async () => {
-      const small = await Harness.start({ AUDIT_QUEUE_MAXBYTES: '1024', AUDIT_FLUSH_INTERVAL_MS: '60000' });
+      const small = await Harness.start({
+        AUDIT_DURABILITY: 'memory',
+        AUDIT_QUEUE_MAXBYTES: '1024',
+        AUDIT_FLUSH_INTERVAL_MS: '60000',
+      });
       const clear = () => small.delete('Scout', '/v1/history');
       const say = () => small.post('Scout', '/v1/chat/completions', { messages: [{ role: 'user', content: 'x' }] });
       small.gatekeeper.fail();
