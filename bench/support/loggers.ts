@@ -1,11 +1,17 @@
 import { type AuditLoggerOptions, type AuditSink } from '#audit';
 
-/** A logger's options as the services have them by default. `warn` is told when the logger is in trouble. */
+/** A logger's options as the services have them by default. `warn` is told of each kind of trouble once. */
 export function defaultLoggerOptions(
   sink: AuditSink,
   spoolDir: string,
   warn: (line: string) => void,
 ): AuditLoggerOptions {
+  const told = new Set<string>();
+  const warnOnce = (details: object, message: string): void => {
+    if (told.has(message)) return;
+    told.add(message);
+    warn('err' in details ? `${message} (${String(details.err)})` : message);
+  };
   return {
     service: 'gatekeeper',
     sink,
@@ -17,10 +23,7 @@ export function defaultLoggerOptions(
     maxSpoolBytes: 1024 * 1024 * 1024,
     batchSize: 5000,
     flushIntervalMs: 50,
-    log: {
-      info: () => undefined,
-      warn: (details, message) => warn(`${message} (${String('err' in details ? details.err : '')})`),
-    },
+    log: { info: () => undefined, warn: warnOnce },
   };
 }
 

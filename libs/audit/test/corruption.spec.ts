@@ -7,10 +7,21 @@ import { waitFor } from '#testing';
 import { HEADER_BYTES } from '../src/core/spool/segment-format.js';
 import { FaultySink } from './support/faulty-sink.js';
 import { expectBalance, LoggerHarness, record } from './support/logger-harness.js';
+import { memoryDirectory } from './support/memory-directory.js';
 import { drain, SpoolHarness, store } from './support/spool-harness.js';
 
 /** An empty one, characters of each length in UTF-8, one that is much longer than the others, equal ones. */
-const PAYLOADS = ['{"n":0}', '', 'é漢𝕏\0', '{"metadata":{}}', 'long '.repeat(12), '', 'equal', 'equal', '{"last":true}'];
+const PAYLOADS = [
+  '{"n":0}',
+  '',
+  'é漢𝕏\0',
+  '{"metadata":{}}',
+  'long '.repeat(12),
+  '',
+  'equal',
+  'equal',
+  '{"last":true}',
+];
 
 interface Bounds {
   from: number;
@@ -33,7 +44,7 @@ describe('a damaged segment', () => {
   let harness: SpoolHarness;
   let whole: Buffer;
   beforeEach(async () => {
-    harness = await SpoolHarness.create();
+    harness = await SpoolHarness.create(await memoryDirectory());
     // Nothing here is about the disk's speed.
     harness.files.datasync = () => Promise.resolve();
     const spool = await harness.open();
@@ -47,7 +58,8 @@ describe('a damaged segment', () => {
   const file = () => join(harness.directory, '0000000000000001.segment');
   /** As it was before the first run, but for the segment. */
   const damage = async (bytes: Buffer): Promise<void> => {
-    for (const path of [...(await harness.keptAside()), join(harness.directory, 'cursor')]) rmSync(path, { force: true });
+    for (const path of [...(await harness.keptAside()), join(harness.directory, 'cursor')])
+      rmSync(path, { force: true });
     writeFileSync(file(), bytes);
     harness.warnings.length = 0;
   };
@@ -173,7 +185,7 @@ describe('the logger on a damaged spool', () => {
   let frames: Bounds[];
   let ids: string[];
   beforeEach(async () => {
-    harness = await LoggerHarness.create();
+    harness = await LoggerHarness.create(await memoryDirectory());
     harness.sink.down = true;
     const logger = await harness.open();
     ids = Array.from({ length: EVENTS }, (_, i) => {
@@ -248,7 +260,7 @@ describe('the logger on a damaged spool', () => {
       await second.flush();
       expectBalance(second);
       expect(delivered()).toEqual(ids.filter((_, i) => i !== hit));
-      // Counted once, unless the restart came between seeing it and noting so.
+      // Counted by the run that saw it; by the next too, where something before it was not delivered yet.
       expect(first.stats().damaged + second.stats().damaged).toBeGreaterThanOrEqual(1);
       expect(second.stats().damaged).toBeLessThanOrEqual(1);
       await second.close();

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc, { type AsyncCommand } from 'fast-check';
 import { type SinkMode } from './connection.js';
+import { type Crash } from './life.js';
 import { type DiskError } from './mortal-files.js';
 import { type Model } from './model.js';
 import { type Draft, type Play } from './play.js';
@@ -56,16 +57,18 @@ const open = step(
   (play) => play.open(),
 );
 
-const crash = fc
-  .boolean()
-  .map((lands) => step(`crash(${lands ? 'what is under way lands' : ''})`, isOpen, (play) => play.crash(lands)));
+const crashes: fc.Arbitrary<Crash> = fc.record({
+  lands: fc.boolean(),
+  written: fc.constantFrom('all', 'some', 'none'),
+});
+const crash = crashes.map((how) => step(`crash(${JSON.stringify(how)})`, isOpen, (play) => play.crash(how)));
 
 /** After some more calls to the file system: within one of them. */
 const crashWithin = fc
-  .record({ turn: drafts(5), calls: fc.nat(6), part: fc.constantFrom(0, 0.3, 0.9, 1), lands: fc.boolean() })
-  .map(({ turn, calls, part, lands }) =>
-    step(`crashWithin(${JSON.stringify({ calls, part, lands })}, ${describe(turn)})`, isOpen, (play) =>
-      play.crashWithin(turn, calls, part, lands),
+  .record({ turn: drafts(5), calls: fc.nat(6), part: fc.constantFrom(0, 0.3, 0.9, 1), how: crashes })
+  .map(({ turn, calls, part, how }) =>
+    step(`crashWithin(${calls} calls, ${part} of a write, ${JSON.stringify(how)}, ${describe(turn)})`, isOpen, (play) =>
+      play.crashWithin(turn, calls, part, how),
     ),
   );
 

@@ -54,7 +54,7 @@ export class Invariants {
     expect(accepted).toBe(model.left + model.sequence);
     expect(refused).toBe(model.refused);
     expect(queued).toBeLessThanOrEqual(world.setup.maxEvents);
-    expect(damaged).toBeLessThanOrEqual(model.crashes);
+    expect(damaged).toBeLessThanOrEqual(model.tears);
     if (world.setup.durability !== 'memory')
       expect(world.spoolBytes()).toBeLessThanOrEqual(world.setup.maxSpoolBytes + LARGEST_FRAME_BYTES);
   }

@@ -12,6 +12,17 @@ export interface LifeOptions {
   log: AuditLog;
 }
 
+/** How a logger ends without a close. */
+export interface Crash {
+  /** What is under way to the sink arrives all the same. */
+  lands: boolean;
+  /**
+   * `all`: as SIGKILL, everything that was written is there. Otherwise as a loss of power, which what was forced to the disk survives
+   * (`none`), and `some` files by luck.
+   */
+  written: 'all' | 'some' | 'none';
+}
+
 /** One logger from its opening to its close or its crash. */
 export class Life {
   /** After a crash the logger goes on in a directory of its own, cut off from the sink, and nobody listens to it any more. */

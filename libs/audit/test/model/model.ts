@@ -25,8 +25,8 @@ export class Model {
   recovering = false;
   /** How often the disk has begun to refuse. */
   diskTroubles = 0;
-  /** Each may have torn a record. */
-  crashes = 0;
+  /** Ends of loggers that may have torn a record. */
+  tears = 0;
   /** Of the present logger. */
   sequence = 0;
   refused = 0;
@@ -79,11 +79,17 @@ export class Model {
     this.lose(life);
     this.state = 'crashed';
     this.smooth = false;
-    this.crashes++;
+  }
+
+  /** Neither the sink nor the disk took everything before the logger was closed. */
+  closedInVain(life: number): void {
+    this.lose(life);
+    this.smooth = false;
   }
 
   /** The logger of this life is gone, and what nobody was told to be durable may be gone with it. */
-  lose(life: number): void {
+  private lose(life: number): void {
+    this.tears++;
     for (const taken of this.taken.values()) if (taken.life === life && !taken.acknowledged) taken.mayBeLost = true;
   }
 }

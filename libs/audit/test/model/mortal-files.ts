@@ -1,5 +1,5 @@
 import { nodeFiles, type SpoolFiles } from '#audit';
-import { FaultyFiles } from '../support/faulty-files.js';
+import { PowerLossFiles } from '../support/power-loss-files.js';
 
 export type DiskError = 'ENOSPC' | 'EIO';
 
@@ -14,7 +14,7 @@ interface Death {
 /** One logger's disk: it can fill up within a write, and its process can end within any file call. */
 export class MortalFiles {
   readonly files: SpoolFiles;
-  private readonly faulty = new FaultyFiles();
+  private readonly faulty = new PowerLossFiles();
   private filling: { code: DiskError; part: number } | undefined;
   private death: Death | undefined;
 
@@ -41,6 +41,11 @@ export class MortalFiles {
   free(): void {
     this.faulty.refusal = undefined;
     this.filling = undefined;
+  }
+
+  /** What a loss of power leaves of the files that this logger has opened. @param lucky files of which everything is left */
+  leave(directory: string, lucky: readonly string[]): void {
+    this.faulty.leave(directory, lucky);
   }
 
   /** Undefined: not any more. */

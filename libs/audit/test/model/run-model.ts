@@ -42,7 +42,7 @@ export async function runModel(runs: number, pin?: Pin): Promise<void> {
   });
   const details = await fc.check(property, {
     interruptAfterTimeLimit: TIME_LIMIT_MS,
-    ...(pin ? { seed: pin.seed, path: pin.path, endOnFailure: true } : { numRuns: runs }),
+    ...(pin ? { seed: pin.seed, path: pin.path, endOnFailure: true, numRuns: 1 } : { numRuns: runs }),
   });
   if (!details.failed) return;
   const { seed, counterexamplePath: path, counterexample } = details;

@@ -1,11 +1,11 @@
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type AuditEvent } from '#contracts';
 import { FaultySink } from '../support/faulty-sink.js';
 import { Connection, SinkServer } from './connection.js';
-import { Life } from './life.js';
+import { Life, type Crash } from './life.js';
 import { MortalFiles, type DiskError } from './mortal-files.js';
 import { type Setup } from './setup.js';
 
@@ -22,6 +22,8 @@ export class World {
   records = 0;
   private directory: string;
   private lives = 0;
+  /** Names in the directory when the present logger began. */
+  private found: readonly string[] = [];
   private refusal: DiskError | undefined;
   /** Loggers that go on after their crash, until the end of the run. */
   private readonly ghosts: Promise<unknown>[] = [];
@@ -47,6 +49,7 @@ export class World {
     const disk = new MortalFiles();
     if (this.refusal) disk.refuse(this.refusal, 0);
     const index = this.lives++;
+    this.found = namesIn(this.directory);
     this.life = await Life.begin({
       setup: this.setup,
       index,
@@ -61,14 +64,15 @@ export class World {
   }
 
   /**
-   * As SIGKILL, at this instant: the next logger begins with a copy of the files as they are now, and the old one goes on without any
-   * effect on what is examined.
+   * The end of the process, at this instant: the next logger begins with a copy of the files as they are now, and the old one goes on
+   * without any effect on what is examined.
    */
-  crash(lands: boolean): void {
+  crash({ lands, written }: Crash): void {
     const { life } = this;
     this.noteConfirmed();
     this.directory = join(this.root, `spool-${this.lives}`);
     copyNow(life.directory, this.directory);
+    if (written !== 'all') this.losePower(written === 'some');
     life.isOver = true;
     life.connection.cut(lands);
     // It must not be in the way of its own end.
@@ -90,9 +94,16 @@ export class World {
     for (const id of this.life.connection.confirmed) this.confirmed.add(id);
   }
 
+  /** Of the files in the copy, what the old logger did not force to the disk goes; some are spared. */
+  private losePower(spared: boolean): void {
+    const names = namesIn(this.directory);
+    for (const name of names) if (!this.found.includes(name)) rmSync(join(this.directory, name), { recursive: true });
+    this.life.disk.leave(this.directory, spared ? names.filter((_, i) => i % 2 === 0) : []);
+  }
+
   /** Of all segments, as they are in the directory. */
   spoolBytes(): number {
-    const names = readdirSync(this.directory).filter((name) => name.endsWith('.segment'));
+    const names = namesIn(this.directory).filter((name) => name.endsWith('.segment'));
     return names.reduce((sum, name) => sum + (statIfThere(join(this.directory, name)) ?? 0), 0);
   }
 
@@ -119,6 +130,7 @@ function copyNow(from: string, to: string): void {
   }
 }
 
+const namesIn = (directory: string): string[] => ignoreMissing(() => readdirSync(directory)) ?? [];
 const statIfThere = (path: string): number | undefined => ignoreMissing(() => statSync(path).size);
 const readIfThere = (path: string): string | undefined => ignoreMissing(() => readFileSync(path, 'utf8'));
 

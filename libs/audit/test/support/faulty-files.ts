@@ -33,7 +33,8 @@ export class FaultyFiles implements SpoolFiles {
     return this.now('appendSync', () => nodeFiles.appendSync(fd, short ? half(bytes) : bytes));
   };
   leadsTo = (path: string, fd: number): boolean => this.now('leadsTo', () => nodeFiles.leadsTo(path, fd));
-  truncateSync = (fd: number, length: number): void => this.now('truncateSync', () => nodeFiles.truncateSync(fd, length));
+  truncateSync = (fd: number, length: number): void =>
+    this.now('truncateSync', () => nodeFiles.truncateSync(fd, length));
   size = (fd: number): number => this.now('size', () => nodeFiles.size(fd));
   datasync = (fd: number): Promise<void> => this.later('datasync', () => nodeFiles.datasync(fd));
   syncDirectory = (path: string): Promise<void> => this.later('syncDirectory', () => nodeFiles.syncDirectory(path));
@@ -54,7 +55,8 @@ export class FaultyFiles implements SpoolFiles {
   };
 
   private now<T>(call: Call, work: () => T): T {
-    const refused = this.refusal !== undefined && (call === 'writeSync' || call === 'appendSync' || call === 'datasync');
+    const refused =
+      this.refusal !== undefined && (call === 'writeSync' || call === 'appendSync' || call === 'datasync');
     if (this.isDue(call)) throw failure(this.fault!.code, call);
     if (refused) throw failure(this.refusal!, call);
     return work();

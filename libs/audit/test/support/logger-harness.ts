@@ -19,8 +19,9 @@ export class LoggerHarness {
 
   private constructor(readonly directory: string) {}
 
-  static async create(): Promise<LoggerHarness> {
-    return new LoggerHarness(await mkdtemp(join(tmpdir(), 'gravitas-audit-')));
+  /** @param parent where the directory is made: the temporary directory, if nothing is said */
+  static async create(parent = tmpdir()): Promise<LoggerHarness> {
+    return new LoggerHarness(await mkdtemp(join(parent, 'gravitas-audit-')));
   }
 
   async open(options: Partial<AuditLoggerOptions> = {}): Promise<AuditLogger> {

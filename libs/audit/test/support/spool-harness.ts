@@ -62,6 +62,10 @@ export class SpoolHarness {
   }
 }
 
+/** Records that begin with their number, and are filled up to a length. */
+export const numbered = (from: number, count: number, bytes = 0): string[] =>
+  Array.from({ length: count }, (_, i) => `${from + i}`.padEnd(bytes, '.'));
+
 /** Appends the records, and writes them at once. */
 export function store(spool: Spool, payloads: readonly string[]): void {
   for (const payload of payloads) spool.append(payload);

@@ -1,12 +1,6 @@
 import type pg from 'pg';
 import { type AuditEvent } from '#contracts';
-import {
-  copyInto,
-  isPermanentError,
-  isUniqueViolation,
-  withConnection,
-  type CopyTarget,
-} from '#database';
+import { copyInto, isPermanentError, isUniqueViolation, withConnection, type CopyTarget } from '#database';
 import { errorMessage } from '#errors';
 import { SinkRejectedError } from '../errors.js';
 import { type AuditSink, type SinkResult } from '../sink.js';

@@ -25,7 +25,9 @@ function encode(payloads: readonly string[], index = 0): Buffer[] {
 const texts = (bytes: Buffer, { frames }: Decoded): string[] =>
   frames.map(({ from, end }) => bytes.toString('utf8', from, end));
 /** Characters of each length that UTF-8 has. */
-const text = fc.string({ unit: fc.oneof(fc.constantFrom('\0', 'GRV', 'é', '漢', '\uffff', '𝕏'), fc.string({ maxLength: 1 })) });
+const text = fc.string({
+  unit: fc.oneof(fc.constantFrom('\0', 'GRV', 'é', '漢', '\uffff', '𝕏'), fc.string({ maxLength: 1 })),
+});
 const lost = ({ damages }: Decoded): number => damages.reduce((sum, damage) => sum + damage.lost, 0);
 
 describe('the header of a segment', () => {
@@ -112,9 +114,7 @@ describe('the frames of a segment', () => {
   it('are missed where some were cut out between two', () => {
     const frames = encode(['a', 'b', 'c', 'd']);
     const bytes = Buffer.concat([frames[0]!, frames[3]!]);
-    expect(decodeFrames(bytes, 0, true).damages).toEqual([
-      { from: frames[0]!.length, to: frames[0]!.length, lost: 2 },
-    ]);
+    expect(decodeFrames(bytes, 0, true).damages).toEqual([{ from: frames[0]!.length, to: frames[0]!.length, lost: 2 }]);
   });
 
   it('count as one where the end is torn, and are left for the next stretch where it is not the end', () => {

@@ -75,10 +75,7 @@ export async function readStretch(segment: Segment, position: Position): Promise
  * @returns how many can be read, and how many cannot
  * @throws SegmentVersionError, and what the file system throws
  */
-export async function surveySegment(
-  segment: Segment,
-  position: Position,
-): Promise<{ records: number; lost: number }> {
+export async function surveySegment(segment: Segment, position: Position): Promise<{ records: number; lost: number }> {
   segment.measure();
   // A header that is not whole is damage like any other: where the first frame stands, its mark tells.
   segment.first = decodeHeader(await segment.read(0, HEADER_BYTES), segment.number) ?? { offset: 0, index: 0 };

@@ -57,7 +57,7 @@ describe('SpoolLock', () => {
       code: 'spool_held',
       message: expect.stringMatching(
         new RegExp(`^The audit spool ${directory} is held by router, process ${child.pid} on ${hostname()}, since 2`),
-      ) as string,
+      ),
     });
     expect((error as Error).message).toContain('AUDIT_SPOOL_DIR');
   });
@@ -113,8 +113,7 @@ describe('SpoolLock', () => {
 
   it('keeps its files for their owner, and leaves nothing in them that a crash could tear', async () => {
     await take('gatekeeper');
-    for (const name of ['lock', 'holder.json'])
-      expect((await stat(join(directory, name))).mode & 0o777).toBe(0o600);
+    for (const name of ['lock', 'holder.json']) expect((await stat(join(directory, name))).mode & 0o777).toBe(0o600);
     expect((await stat(join(directory, 'lock'))).size).toBe(0);
     expect(JSON.parse(await readFile(join(directory, 'holder.json'), 'utf8'))).toMatchObject({
       service: 'gatekeeper',

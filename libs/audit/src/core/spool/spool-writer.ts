@@ -113,11 +113,13 @@ export class SpoolWriter {
     return sync;
   }
 
-  /** Lets go of the active segment when the sink has all of it and it is large enough to be worth it. */
-  retire(settled: Position): void {
+  /** Lets go of the active segment when the sink has all of it and it is large enough to be worth it. @returns whether it did */
+  retire(settled: Position): boolean {
     const { active } = this;
-    if (active && this.length === 0 && this.start >= this.segmentBytes / 2 && covers(settled, active, this.start))
-      this.active = undefined;
+    if (!active || this.length > 0 || this.start < this.segmentBytes / 2 || !covers(settled, active, this.start))
+      return false;
+    this.active = undefined;
+    return true;
   }
 
   private async syncAll(settled: Position): Promise<void> {

@@ -123,6 +123,8 @@ export class Spool {
   /** Brings everything that was appended into the file: it survives the end of this process then. @throws what the file system throws */
   write(): void {
     this.writer.write(this.cursor.position);
+    // The sink may have had all of it before it was in the file; then no further acknowledgement comes.
+    if (this.retire(this.cursor.position)) this.removeUpTo(this.cursor.position);
   }
 
   /** Resolves when everything written before the call is on the disk: it survives the loss of power then. @throws what the file system throws */
@@ -163,14 +165,8 @@ export class Spool {
         );
       this.cursorWorks = false;
     }
-    this.writer.retire(position);
-    this.measure();
-    for (const segment of this.segments.values()) {
-      const done =
-        segment.number < position.segment ||
-        (segment.number === position.segment && position.offset >= segment.written);
-      if (done && !this.writer.isActive(segment)) this.remove(segment);
-    }
+    this.retire(position);
+    this.removeUpTo(position);
   }
 
   /** Frees the directory. What is in the files stays there for the next run. Twice is the same as once. */
@@ -184,6 +180,21 @@ export class Spool {
     // Everything was written, or its loss was told: that a file does not close well changes nothing of it.
     await Promise.allSettled([...this.segments.values(), this.cursor].map((file) => file.close()));
     this.lock.release();
+  }
+
+  private retire(settled: Position): boolean {
+    const retired = this.writer.retire(settled);
+    if (retired) this.measure();
+    return retired;
+  }
+
+  private removeUpTo(position: Position): void {
+    for (const segment of this.segments.values()) {
+      const done =
+        segment.number < position.segment ||
+        (segment.number === position.segment && position.offset >= segment.written);
+      if (done && !this.writer.isActive(segment)) this.remove(segment);
+    }
   }
 
   private measure(): void {
@@ -250,12 +261,7 @@ function nothingBehind(from: Position): Stretch {
  *
  * @returns how many records that is, damaged ones included
  */
-async function survey(
-  directory: string,
-  cursor: Position,
-  files: SpoolFiles,
-  segments: Segment[],
-): Promise<number> {
+async function survey(directory: string, cursor: Position, files: SpoolFiles, segments: Segment[]): Promise<number> {
   const numbers = (await files.list(directory)).map((name) => Segment.numberOf(name)).filter((n) => n !== undefined);
   let records = 0;
   for (const number of numbers.sort((a, b) => a - b)) {
