@@ -168,15 +168,17 @@ describe('the stack', () => {
           await new Promise(setImmediate);
         }
     });
-    for (let round = 0; round < 2; round++) {
-      const before = answered.length;
-      await waitFor('some traffic', () => answered.length > before + 200, 30_000);
-      for (const service of ['GATEKEEPER', 'ROUTER'] as const)
-        process.kill((await listenerOn(stack.ports[service]))!, 'SIGKILL');
-      const meanwhile = answered.length;
-      await waitFor('answers again', () => answered.length > meanwhile, 30_000);
-    }
-    open = false;
+    const killTwice = async () => {
+      for (let round = 0; round < 2; round++) {
+        const before = answered.length;
+        await waitFor('some traffic', () => answered.length > before + 200, 30_000);
+        for (const service of ['GATEKEEPER', 'ROUTER'] as const)
+          process.kill(await waitFor(service, () => listenerOn(stack.ports[service]), 30_000), 'SIGKILL');
+        const meanwhile = answered.length;
+        await waitFor('answers again', () => answered.length > meanwhile, 30_000);
+      }
+    };
+    await killTwice().finally(() => (open = false));
     await Promise.all(traffic);
     await waitFor('completions to work again', async () => (await complete(token)).status === 200, 30_000);
 

@@ -366,19 +366,23 @@ describe('the contract of the audit logger', () => {
       expect(third.stats().accepted).toBe(0);
     });
 
-    it('lasts through runs that cannot deliver it either', async () => {
-      sink.down = true;
-      for (let run = 0; run < 3; run++) {
-        const logger = await harness.open();
-        logger.record(record({ action: `run${run}` }));
-        await logger.close(20);
-        expectBalance(logger);
-      }
-      sink.down = false;
-      const last = await harness.open();
-      await last.flush();
-      expect(sink.events.map(({ action }) => action)).toEqual(['run0', 'run1', 'run2']);
-    });
+    it.each(['process', 'disk', 'memory'] as const)(
+      '%s: lasts through runs that cannot deliver it either',
+      async (durability) => {
+        sink.down = true;
+        for (let run = 0; run < 3; run++) {
+          const logger = await harness.open({ durability });
+          logger.record(record({ action: `run${run}` }));
+          await logger.close(20);
+          expect(logger.stats()).toMatchObject({ accepted: run + 1, spooled: run + 1 });
+          expectBalance(logger);
+        }
+        sink.down = false;
+        const last = await harness.open();
+        await last.flush();
+        expect(sink.events.map(({ action }) => action)).toEqual(['run0', 'run1', 'run2']);
+      },
+    );
 
     it('has one holder; a second one does not start, and says who it is', async () => {
       await harness.open({ service: 'gatekeeper' });

@@ -3,7 +3,7 @@ import { runModel, type Pin } from './model/run-model.js';
 
 /** A run waits most of its time, for pauses between attempts: some go on beside each other. */
 const LANES = 8;
-const RUNS_PER_LANE = 40;
+const RUNS_PER_LANE = 15;
 
 /** Each was a bug once. */
 const PINNED: Pin[] = [];

@@ -54,6 +54,8 @@ type State = 'open' | 'draining' | 'closed';
 
 /** How long a sink or a disk that hangs may hold the close beyond its deadline. */
 const GRACE_MS = 500;
+/** How much of a spool that was full must be free before it takes records again. */
+const ROOM_SHARE = 1 / 32;
 /** Between two looks for room. */
 const ROOM_POLL_MS = 5;
 const ALREADY = Promise.resolve();
@@ -262,7 +264,10 @@ export class AuditLogger {
   }
 
   private fits(bytes: number): boolean {
-    return this.options.durability === 'memory' ? this.queue.hasRoom(bytes) : this.spool.hasRoom(bytes);
+    const { durability, maxSpoolBytes } = this.options;
+    if (durability === 'memory') return this.queue.hasRoom(bytes);
+    // Once full, it takes records again when there is room for many: one at a time it would be full, and say so, again and again.
+    return this.spool.hasRoom(bytes + (this.noRoomFor > 0 ? maxSpoolBytes * ROOM_SHARE : 0));
   }
 
   private hasMemory(): boolean {

@@ -1,4 +1,4 @@
-import { randomUUIDv7 } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { type AuditEvent } from '#contracts';
 import { DeadLetterBatch } from './dead-letter-batch.js';
@@ -7,8 +7,8 @@ import { LineFile } from './line-file.js';
 import { nodeFiles, type SpoolFiles } from './spool/spool-files.js';
 
 const NAME = 'dead-letters.ndjson';
-/** The name of a file that a re-drive took; version 7 UUIDs sort by time. */
-const TAKEN = /^dead-letters\.[0-9a-f-]{36}\.redriving\.ndjson$/;
+/** The name of a file that a re-drive took: microseconds since 1970, so that names sort by time, and what makes it its own. */
+const TAKEN = /^dead-letters\.\d{16}-[0-9a-f-]{36}\.redriving\.ndjson$/;
 
 /**
  * Events that the sink can never take as things are, each with the reason, one JSON object a line in `dead-letters.ndjson`:
@@ -50,7 +50,8 @@ export class DeadLetters {
    * @throws what the file system throws; all letters are where they were, or taken
    */
   async take(): Promise<DeadLetterBatch> {
-    const taken = `dead-letters.${randomUUIDv7()}.redriving.ndjson`;
+    const microseconds = Math.floor((performance.timeOrigin + performance.now()) * 1000);
+    const taken = `dead-letters.${microseconds}-${randomUUID()}.redriving.ndjson`;
     await this.files.rename(join(this.directory, NAME), join(this.directory, taken)).catch(ignoreMissing);
     const names = (await this.names()).filter((name) => TAKEN.test(name));
     return new DeadLetterBatch(this.directory, names, this.files, (letters) => this.append(letters));

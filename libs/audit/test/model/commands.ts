@@ -4,7 +4,8 @@ import { type SinkMode } from './connection.js';
 import { type Crash } from './life.js';
 import { type DiskError } from './mortal-files.js';
 import { type Model } from './model.js';
-import { type Draft, type Play } from './play.js';
+import { type Play } from './play.js';
+import { type Draft } from './turns.js';
 
 type When = (model: Readonly<Model>) => boolean;
 type Step = AsyncCommand<Model, Play>;
@@ -65,11 +66,10 @@ const crash = crashes.map((how) => step(`crash(${JSON.stringify(how)})`, isOpen,
 
 /** After some more calls to the file system: within one of them. */
 const crashWithin = fc
-  .record({ turn: drafts(5), calls: fc.nat(6), part: fc.constantFrom(0, 0.3, 0.9, 1), how: crashes })
-  .map(({ turn, calls, part, how }) =>
-    step(`crashWithin(${calls} calls, ${part} of a write, ${JSON.stringify(how)}, ${describe(turn)})`, isOpen, (play) =>
-      play.crashWithin(turn, calls, part, how),
-    ),
+  .record({ calls: fc.nat(6), part: fc.constantFrom(0, 0.3, 0.9, 1), how: crashes, closing: fc.boolean() })
+  .chain((death) => drafts(5).map((turn) => ({ death, turn })))
+  .map(({ death, turn }) =>
+    step(`crashWithin(${JSON.stringify(death)}, ${describe(turn)})`, isOpen, (play) => play.crashWithin(death, turn)),
   );
 
 const sink = fc
@@ -81,10 +81,12 @@ const diskRefuses = fc
   .map(({ code, part }) =>
     step(`diskRefuses(${code}, after ${part} of a write)`, isOpen, (play) => play.diskRefuses(code, part)),
   );
-const diskTakes = step(
-  'diskTakes',
-  ({ disk }) => disk === 'refuses',
-  (play) => play.diskTakes(),
+const diskTakes = fc.boolean().map((awaited) =>
+  step(
+    `diskTakes(${awaited ? 'awaited' : ''})`,
+    ({ disk }) => disk === 'refuses',
+    (play) => play.diskTakes(awaited),
+  ),
 );
 
 const times = (weight: number, step: Step | fc.Arbitrary<Step>): fc.WeightedArbitrary<Step> => ({
@@ -104,6 +106,6 @@ export const steps: fc.Arbitrary<Step> = fc.oneof(
   times(2, crash),
   times(2, crashWithin),
   times(6, sink),
-  times(1, diskRefuses),
-  times(3, diskTakes),
+  times(2, diskRefuses),
+  times(4, diskTakes),
 );

@@ -25,6 +25,8 @@ export class Model {
   recovering = false;
   /** How often the disk has begun to refuse. */
   diskTroubles = 0;
+  /** Lives of which luck has kept a later file and not an earlier one. */
+  readonly torn = new Set<number>();
   /** Ends of loggers that may have torn a record. */
   tears = 0;
   /** Of the present logger. */
@@ -75,7 +77,9 @@ export class Model {
     for (const taken of this.taken.values()) if (!taken.mayBeLost) taken.acknowledged = true;
   }
 
-  crashed(life: number): void {
+  /** @param torn whether it may have lost something that is not its last */
+  crashed(life: number, torn: boolean): void {
+    if (torn) this.torn.add(life);
     this.lose(life);
     this.state = 'crashed';
     this.smooth = false;
