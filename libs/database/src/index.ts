@@ -1,3 +1,4 @@
+export { ChangeFeed, type ChangeFeedOptions } from './change-feed.js';
 export { type CopyType, type CopyValue } from './copy-binary.js';
 export { DatabaseNewerError, DatabaseUnavailableError, MigrationFailedError } from './migration-errors.js';
 export { ProvisionError, type ProvisionErrorCode } from './provision-error.js';

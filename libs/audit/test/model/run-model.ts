@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { steps } from './commands.js';
 import { Play } from './play.js';
-import { setups } from './setup.js';
+import { setups, type Setup } from './setup.js';
 import { World } from './world.js';
 
 const MAX_STEPS = 60;
@@ -28,18 +28,9 @@ export async function runModel(runs: number, pin?: Pin): Promise<void> {
     size: 'max',
     ...(pin?.replayPath !== undefined && { replayPath: pin.replayPath }),
   });
-  const property = fc.asyncProperty(setups, commands, async (setup, steps) => {
-    const world = await World.create(setup);
-    try {
-      const play = new Play(world);
-      await fc.asyncModelRun(() => ({ model: play.model, real: play }), steps);
-      await play.end();
-    } catch (error) {
-      throw new Error(`${message(error)}\n\nwhat the loggers said:\n${world.said.join('\n')}\n`, { cause: error });
-    } finally {
-      await world.dispose();
-    }
-  });
+  const property = fc.asyncProperty(setups, commands, (setup, steps) =>
+    withPlay(setup, (play) => fc.asyncModelRun(() => ({ model: play.model, real: play }), steps)),
+  );
   const details = await fc.check(property, {
     interruptAfterTimeLimit: TIME_LIMIT_MS,
     ...(pin ? { seed: pin.seed, path: pin.path, endOnFailure: true, numRuns: 1 } : { numRuns: runs }),
@@ -51,6 +42,20 @@ export async function runModel(runs: number, pin?: Pin): Promise<void> {
     `${(await fc.asyncDefaultReportMessage(details)) ?? ''}\n\nTo pin it: ${JSON.stringify({ seed, path, replayPath })}`,
     { cause: details.errorInstance },
   );
+}
+
+/** Brings what was begun to its end, and checks it. @throws Error with what the loggers said */
+export async function withPlay(setup: Setup, act: (play: Play) => Promise<void>): Promise<void> {
+  const world = await World.create(setup);
+  try {
+    const play = new Play(world);
+    await act(play);
+    await play.end();
+  } catch (error) {
+    throw new Error(`${message(error)}\n\nwhat the loggers said:\n${world.said.join('\n')}\n`, { cause: error });
+  } finally {
+    await world.dispose();
+  }
 }
 
 function message(error: unknown): string {

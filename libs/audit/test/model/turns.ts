@@ -111,7 +111,7 @@ export class Turns {
     if (setup.durability !== 'memory') return this.world.spoolBytes() + length >= setup.maxSpoolBytes / 2;
     const { queued, spooled } = life.logger.stats();
     const newest = [...this.model.taken.values()].slice(-queued - spooled);
-    const bytes = newest.reduce((sum, { text }) => sum + text.length + 1000, length);
+    const bytes = newest.reduce((sum, { text }) => sum + Buffer.byteLength(text) + 1000, length);
     return queued >= setup.maxEvents || bytes >= setup.maxBytes / 2;
   }
 }
