@@ -7,7 +7,7 @@ import { databaseUrls, provisionApps } from './stack/databases.js';
 import { ensureHome, type Home, locateHome } from './stack/home.js';
 import { StackPostgres } from './stack/postgres.js';
 import { runScript } from './stack/run-script.js';
-import { type DatabaseUrls } from './stack/service-env.js';
+import { type DatabaseUrls, urlSettings } from './stack/service-env.js';
 
 /**
  * `npm run <app>:migration:run | revert | show | generate -- Name`: TypeORM's own command line on one service's database,
@@ -64,8 +64,7 @@ async function typeorm(app: App, action: Action, name: string | undefined, urls:
   const dataSource = join('dist', 'apps', app, 'src', 'data-source.js');
   const env = {
     ...process.env,
-    [variable(app, 'DATABASE_URL')]: urls.runtime,
-    ...(urls.owner !== undefined && { [variable(app, 'MIGRATION_URL')]: urls.owner }),
+    ...urlSettings(app, urls),
   };
   const args = ['--enable-source-maps', cli, `migration:${action}`, ...target, '-d', dataSource];
   const child = spawn(process.execPath, args, { stdio: 'inherit', env });

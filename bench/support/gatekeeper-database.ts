@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import pg from 'pg';
-import { connectionUrl, migrateAtBoot, provision } from '#database';
+import { connectionUrl, migrateAtBoot, provision, roleUrl, serviceDatabase } from '#database';
 import { EmbeddedPostgres } from '#embedded-postgres';
 import { migrations } from '../../apps/gatekeeper/migrations/index.js';
 import { type BenchContext } from '../harness/bench.js';
@@ -25,17 +25,12 @@ export async function startGatekeeperDatabase({ directory, progress }: BenchCont
   const server = new EmbeddedPostgres({ dataDir, password: randomBytes(18).toString('base64url') });
   const { url } = await server.start();
   const database = 'gravitas_gatekeeper';
-  const [owner, runtime] = [`${database}_owner`, database].map((name) => ({
-    name,
-    password: randomBytes(18).toString('base64url'),
-  })) as [{ name: string; password: string }, { name: string; password: string }];
-  await provision(url, [{ database, owner, runtime }]);
-  const urlOf = (role: { name: string; password: string }): string =>
-    connectionUrl(url, { database, user: role.name, password: role.password });
+  const spec = await serviceDatabase('gatekeeper', database, () => randomBytes(18).toString('base64url'));
+  await provision(url, [spec]);
   await migrateAtBoot({
     service: 'gatekeeper',
-    url: urlOf(owner),
-    runtimeRole: runtime.name,
+    url: roleUrl(url, spec, 'owner'),
+    runtimeRole: spec.runtime.name,
     entities: [],
     migrations,
   });
@@ -45,7 +40,7 @@ export async function startGatekeeperDatabase({ directory, progress }: BenchCont
   await admin.connect();
   await admin.query('SELECT ensure_audit_partitions(1, 3)');
   return {
-    runtimeUrl: urlOf(runtime),
+    runtimeUrl: roleUrl(url, spec, 'runtime'),
     admin,
     serverFile: (name) => join(dataDir, name),
     reset: async () => {

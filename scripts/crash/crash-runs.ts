@@ -89,7 +89,7 @@ export class CrashRuns {
     // A recorder that is killed while it opens its spool for the first time may not have made it.
     await cp(this.spool, this.spoolBefore, { recursive: true }).catch(ignoreMissing);
     this.tally.drained(await drain(this.environment));
-    const compared = await compareWithTrail(this.server.ownerUrl, this.acknowledged);
+    const compared = await compareWithTrail(this.server.urlOf('notary'), this.acknowledged);
     this.tally.compared(compared);
     this.acknowledged = [];
     return isClean(compared.findings) ? undefined : compared.findings;
@@ -98,7 +98,9 @@ export class CrashRuns {
   /** The gatekeeper's, as far as its audit logger needs it. */
   private get environment(): Record<string, string> {
     return {
-      GATEKEEPER_DATABASE_URL: this.server.runtimeUrl,
+      GATEKEEPER_DATABASE_URL: this.server.urlOf('runtime'),
+      GATEKEEPER_READER_URL: this.server.urlOf('reader'),
+      GATEKEEPER_NOTARY_URL: this.server.urlOf('notary'),
       SERVICE_KEY: UNUSED_SECRET,
       JWT_SECRET_KEY: UNUSED_SECRET,
       AUDIT_SPOOL_DIR: this.spool,

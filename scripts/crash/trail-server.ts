@@ -2,12 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { connectionUrl, migrateAtBoot, provision } from '#database';
+import { type DatabaseSpec, migrateAtBoot, provision, roleUrl, serviceDatabase, type DatabaseRole } from '#database';
 import { EmbeddedPostgres } from '#embedded-postgres';
 import { migrations } from '../../apps/gatekeeper/migrations/index.js';
 
 const NAME = 'gravitas_gatekeeper';
-const OWNER = `${NAME}_owner`;
 /** Below the ports that systems hand out by themselves, so that it is still free after a restart. */
 const PORTS = { from: 20_000, count: 10_000 };
 const MONTHS_BACK = 1;
@@ -17,28 +16,27 @@ const COPY_TIMEOUT_MS = 500;
 /** A PostgreSQL of its own with the gatekeeper's schema, that can be stopped, killed and started again. */
 export class TrailServer {
   private url = '';
-  private readonly passwords = { owner: password(), runtime: password() };
 
-  private constructor(private readonly postgres: EmbeddedPostgres) {}
+  private constructor(
+    private readonly postgres: EmbeddedPostgres,
+    private readonly spec: DatabaseSpec,
+  ) {}
 
   /** @param root a directory that the server's user can enter; its owner removes it */
   static async create(root: string): Promise<TrailServer> {
     const port = PORTS.from + Math.floor(Math.random() * PORTS.count);
     // Only the loss of power is left out: what is committed survives a kill of the server.
     const options = { dataDir: join(root, 'postgres'), password: password(), port, durable: false };
-    const server = new TrailServer(new EmbeddedPostgres(options));
+    const spec = await serviceDatabase('gatekeeper', NAME, password);
+    const server = new TrailServer(new EmbeddedPostgres(options), spec);
     await server.start();
     await server.prepare();
     return server;
   }
 
-  /** The database as the service runs on it, where the server was last started. */
-  get runtimeUrl(): string {
-    return connectionUrl(this.url, { database: NAME, user: NAME, password: this.passwords.runtime });
-  }
-
-  get ownerUrl(): string {
-    return connectionUrl(this.url, { database: NAME, user: OWNER, password: this.passwords.owner });
+  /** The database as one of its roles, where the server was last started. */
+  urlOf(role: DatabaseRole): string {
+    return roleUrl(this.url, this.spec, role);
   }
 
   /** Nothing happens when it runs. */
@@ -61,10 +59,8 @@ export class TrailServer {
   }
 
   private async prepare(): Promise<void> {
-    const { owner, runtime } = this.passwords;
-    const roles = { owner: { name: OWNER, password: owner }, runtime: { name: NAME, password: runtime } };
-    await provision(this.url, [{ database: NAME, ...roles }]);
-    const url = this.ownerUrl;
+    await provision(this.url, [this.spec]);
+    const url = this.urlOf('owner');
     await migrateAtBoot({ service: 'gatekeeper', url, runtimeRole: NAME, entities: [], migrations });
     await withClient(url, (client) =>
       client.query('SELECT ensure_audit_partitions($1, $2)', [MONTHS_BACK, MONTHS_AHEAD]),

@@ -1,7 +1,7 @@
-import { type DatabaseSpec, provision } from '#database';
+import { type DatabaseSpec, provision, roleUrl } from '#database';
 import { type App, APPS, type Env, variable } from './apps.js';
 import { type Home } from './home.js';
-import { databaseSpec, roleUrl } from './postgres.js';
+import { databaseSpec } from './postgres.js';
 import { type DatabaseUrls } from './service-env.js';
 
 /** Services whose database is on the stack's server; the others were given a URL of their own and are left alone. */
@@ -18,7 +18,7 @@ export async function provisionApps(serverUrl: string, home: Home, env: Env): Pr
 }
 
 /**
- * A service's two URLs: its own where the environment gives them, otherwise those of the stack's server.
+ * A service's URLs: its own where the environment gives them, otherwise those of the stack's server.
  * @throws Error when it has no database of its own and there is no server of the stack.
  */
 export async function databaseUrls(
@@ -29,8 +29,15 @@ export async function databaseUrls(
 ): Promise<DatabaseUrls> {
   const own = env[variable(app, 'DATABASE_URL')];
   const migration = env[variable(app, 'MIGRATION_URL')];
-  if (own) return { runtime: own, owner: migration || undefined };
+  const further = { reader: env[variable(app, 'READER_URL')], notary: env[variable(app, 'NOTARY_URL')] };
+  if (own) return { runtime: own, owner: migration || undefined, ...further };
   if (serverUrl === undefined) throw new Error(`${app} has no database: set ${variable(app, 'DATABASE_URL')}.`);
   const spec: DatabaseSpec = await databaseSpec(home, app, env);
-  return { runtime: roleUrl(serverUrl, spec, 'runtime'), owner: migration || roleUrl(serverUrl, spec, 'owner') };
+  const urls = { runtime: roleUrl(serverUrl, spec, 'runtime'), owner: migration || roleUrl(serverUrl, spec, 'owner') };
+  if (!spec.further) return urls;
+  return {
+    ...urls,
+    reader: further.reader || roleUrl(serverUrl, spec, 'reader'),
+    notary: further.notary || roleUrl(serverUrl, spec, 'notary'),
+  };
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { connectionUrl, type DatabaseSpec } from '#database';
+import { connectionUrl, serviceDatabase, type DatabaseSpec } from '#database';
 import { canReach, EmbeddedPostgres, postgresIdentity } from '#embedded-postgres';
 import { createFile, readIfPresent, replaceFile } from './atomic-file.js';
 import { type App, type Env, variable } from './apps.js';
@@ -55,19 +55,10 @@ export class StackPostgres {
 }
 
 /** The names and passwords of one service's database and roles on the local stack. */
-export async function databaseSpec(home: Home, app: App, env: Env = {}): Promise<DatabaseSpec> {
-  const [database, owner] = [`gravitas_${app}`, `gravitas_${app}_owner`];
-  const given = (role: string): string | undefined => env[variable(app, `${role}_PASSWORD`)] || undefined;
-  return {
-    database,
-    owner: { name: owner, password: given('OWNER') ?? (await rolePassword(home, owner)) },
-    runtime: { name: database, password: given('RUNTIME') ?? (await rolePassword(home, database)) },
-  };
-}
-
-/** The URL to one service's database as one of its two roles. */
-export function roleUrl(serverUrl: string, spec: DatabaseSpec, role: 'owner' | 'runtime'): string {
-  return connectionUrl(serverUrl, { database: spec.database, user: spec[role].name, password: spec[role].password });
+export function databaseSpec(home: Home, app: App, env: Env = {}): Promise<DatabaseSpec> {
+  return serviceDatabase(app, `gravitas_${app}`, (role, name) => {
+    return env[variable(app, `${role.toUpperCase()}_PASSWORD`)] || rolePassword(home, name);
+  });
 }
 
 /** Superuser's URL of the embedded server as it last ran; undefined when it never did. */

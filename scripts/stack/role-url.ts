@@ -1,13 +1,16 @@
-import { connectionUrl } from '#database';
+import { connectionUrl, rolesOf, type DatabaseRole } from '#database';
 import { type App, type Env, variable } from './apps.js';
 import { databaseUrls } from './databases.js';
 import { type Home } from './home.js';
 import { databaseSpec, lastServerUrl } from './postgres.js';
+import { URL_SETTINGS } from './service-env.js';
 
-/** The roles there are on the local stack, for each service's database. */
-export const ROLES = ['runtime', 'owner', 'superuser'] as const;
+const SUPERUSER = 'superuser';
 
-export type Role = (typeof ROLES)[number];
+/** The roles there are on the local stack for a service's database. */
+export function roleChoices(app: App): string[] {
+  return [...rolesOf(app), SUPERUSER];
+}
 
 /**
  * The URL of one service's database as one of its roles, from the environment where that says, otherwise of the local
@@ -15,14 +18,16 @@ export type Role = (typeof ROLES)[number];
  * @throws Error naming the roles there are, or saying that the stack never ran.
  */
 export async function urlFor(app: App, role: string, home: Home, env: Env): Promise<string> {
-  if (!isRole(role)) throw new Error(`There is no role "${role}" for ${app}. There are: ${ROLES.join(', ')}.`);
+  if (!roleChoices(app).includes(role))
+    throw new Error(`There is no role "${role}" for ${app}. There are: ${roleChoices(app).join(', ')}.`);
   const serverUrl = env['GRAVITAS_POSTGRES_URL'] || (await lastServerUrl(home));
-  if (role === 'superuser') return superuserUrl(app, serverUrl, home, env);
+  if (role === SUPERUSER) return superuserUrl(app, serverUrl, home, env);
   if (serverUrl === undefined && !env[variable(app, 'DATABASE_URL')]) throw neverRan();
   const urls = await databaseUrls(app, serverUrl, home, env);
-  if (role === 'runtime') return urls.runtime;
-  if (urls.owner !== undefined) return urls.owner;
-  throw new Error(`${app} has a database of its own; set ${variable(app, 'MIGRATION_URL')} to reach it as its owner.`);
+  const url = urls[role as DatabaseRole];
+  if (url !== undefined) return url;
+  const setting = variable(app, URL_SETTINGS[role as DatabaseRole]);
+  throw new Error(`${app} has a database of its own; set ${setting} to reach it as its ${role}.`);
 }
 
 async function superuserUrl(app: App, serverUrl: string | undefined, home: Home, env: Env): Promise<string> {
@@ -32,10 +37,6 @@ async function superuserUrl(app: App, serverUrl: string | undefined, home: Home,
   if (serverUrl === undefined) throw neverRan();
   const { database } = await databaseSpec(home, app, env);
   return connectionUrl(serverUrl, { database });
-}
-
-function isRole(name: string): name is Role {
-  return (ROLES as readonly string[]).includes(name);
 }
 
 function neverRan(): Error {

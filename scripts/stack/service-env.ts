@@ -5,8 +5,18 @@ import { type StackSecrets } from './secrets.js';
 
 export interface DatabaseUrls {
   runtime: string;
-  owner: string | undefined;
+  owner?: string | undefined;
+  reader?: string | undefined;
+  notary?: string | undefined;
 }
+
+/** The setting that names each, after the service's name. */
+export const URL_SETTINGS = {
+  runtime: 'DATABASE_URL',
+  owner: 'MIGRATION_URL',
+  reader: 'READER_URL',
+  notary: 'NOTARY_URL',
+};
 
 /** What every process may see of our own environment: where it runs, how it logs, how it reaches out. */
 const COMMON = [
@@ -36,14 +46,22 @@ export function serviceEnv(
     ...passedOn(app, env),
     ...serviceUrls(env),
     [variable(app, 'PORT')]: String(portOf(app, env)),
-    [variable(app, 'DATABASE_URL')]: urls.runtime,
-    ...(urls.owner !== undefined && { [variable(app, 'MIGRATION_URL')]: urls.owner }),
+    ...urlSettings(app, urls),
     ...(app === 'gatekeeper' && { JWT_SECRET_KEY: secrets.jwtSecretKey }),
     ...(app === 'guardian' && { GUARDIAN_SIGNING_KEY_PATH: signingKeyPath(home, env) }),
     SERVICE_KEY: secrets.serviceKey,
     AUDIT_SPOOL_DIR: auditSpool(app, home, env),
     GRAVITAS_HOME: home.path,
   };
+}
+
+/** `<APP>_DATABASE_URL` and the others, as far as there are such roles. */
+export function urlSettings(app: App, urls: DatabaseUrls): Record<string, string> {
+  const settings = (Object.keys(URL_SETTINGS) as (keyof DatabaseUrls)[]).flatMap((role) => {
+    const url = urls[role];
+    return url === undefined ? [] : [[variable(app, URL_SETTINGS[role]), url] as const];
+  });
+  return Object.fromEntries(settings);
 }
 
 /** How the services reach each other: on loopback, unless said otherwise. */

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { type Environment, type ServiceConfig } from '#config';
 import { SERVICES } from '#contracts';
-import { databaseSpec, roleUrl } from '../../scripts/stack/postgres.js';
+import { rolesOf, roleUrl } from '#database';
+import { databaseSpec } from '../../scripts/stack/postgres.js';
 import { composeVariables, containerEnvironment, distinctSecrets, dockerfile, readCompose } from './compose-file.js';
 
 const secrets = distinctSecrets();
@@ -38,13 +39,13 @@ describe('compose.yaml', () => {
     expect(names(/^# ([A-Z_]+)=/)).toEqual(optional);
   });
 
-  it('gives setup the passwords of five databases and ten roles', async () => {
+  it('gives setup the passwords of five databases and twelve roles', async () => {
     const environment = containerEnvironment(compose, 'setup');
     const specs = await Promise.all(SERVICES.map((app) => databaseSpec({} as never, app, environment)));
-    const roles = specs.flatMap(({ owner, runtime }) => [owner, runtime]);
+    const roles = specs.flatMap(({ owner, runtime, further }) => [owner, runtime, ...Object.values(further ?? {})]);
     expect(new Set(specs.map(({ database }) => database)).size).toBe(5);
-    expect(new Set(roles.map(({ name }) => name)).size).toBe(10);
-    expect(new Set(roles.map(({ password }) => password)).size).toBe(10);
+    expect(new Set(roles.map(({ name }) => name)).size).toBe(12);
+    expect(new Set(roles.map(({ password }) => password)).size).toBe(12);
   });
 
   it('publishes the lobby alone, and on loopback', () => {
@@ -90,8 +91,9 @@ describe.each(SERVICES)('compose.yaml, %s', (app) => {
   });
 
   it('shares its passwords with setup only', () => {
-    for (const role of ['OWNER', 'RUNTIME']) {
-      expect(whoSees(secrets[`${app.toUpperCase()}_${role}_PASSWORD`] ?? '')).toEqual([app, 'setup'].sort());
+    for (const role of rolesOf(app)) {
+      const password = secrets[`${app.toUpperCase()}_${role.toUpperCase()}_PASSWORD`] ?? '';
+      expect(whoSees(password)).toEqual([app, 'setup'].sort());
     }
   });
 

@@ -86,9 +86,10 @@ describe('the stack', () => {
       const environment = (await readFile(`/proc/${pid}/environ`, 'utf8')).split('\0');
       const names = environment
         .map((line) => line.split('=')[0]!)
-        .filter((name) => /DATABASE_URL|MIGRATION_URL|JWT_SECRET/.test(name));
+        .filter((name) => /DATABASE_URL|MIGRATION_URL|READER_URL|NOTARY_URL|JWT_SECRET/.test(name));
       const own = [`${app.toUpperCase()}_DATABASE_URL`, `${app.toUpperCase()}_MIGRATION_URL`];
-      expect(names.sort()).toEqual(app === 'gatekeeper' ? [...own, 'JWT_SECRET_KEY'].sort() : own);
+      const further = ['GATEKEEPER_NOTARY_URL', 'GATEKEEPER_READER_URL', 'JWT_SECRET_KEY'];
+      expect(names.sort()).toEqual(app === 'gatekeeper' ? [...own, ...further].sort() : own);
     }
   });
 

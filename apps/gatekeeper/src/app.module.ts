@@ -9,6 +9,7 @@ import { AuditIngest } from './audit/audit-ingest.js';
 import { AuditSearch } from './audit/audit-search.js';
 import { AuditController } from './audit/audit.controller.js';
 import { PartitionKeeper } from './audit/partition-keeper.js';
+import { TrailReader } from './audit/trail-reader.js';
 import { CONFIG, loadConfig, type GatekeeperConfig } from './config.js';
 import { PolicyStore } from './policy/policy-store.js';
 import { PolicyController } from './policy/policy.controller.js';
@@ -48,6 +49,7 @@ class AppModule {
         PolicyStore,
         Decisions,
         { provide: AccessControl, useClass: LocalAccessControl },
+        TrailReader,
         AuditSearch,
         { provide: AuditIngest, useFactory: () => new AuditIngest(sink('ingest', INGEST_CONNECTIONS)) },
         PartitionKeeper,

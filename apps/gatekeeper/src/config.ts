@@ -11,6 +11,10 @@ export interface GatekeeperConfig {
     audience?: string | undefined;
   };
   policyPath: string;
+  /** Reads the trail, one tenant at a time. */
+  readerUrl: string;
+  /** Reads the whole trail, and keeps its transparency log. */
+  notaryUrl: string;
 }
 
 /** @throws ConfigError naming all bad settings together */
@@ -18,6 +22,8 @@ export function loadConfig(environment: Environment): GatekeeperConfig {
   const { service, own } = loadServiceConfig(
     'gatekeeper',
     {
+      GATEKEEPER_READER_URL: env.postgresUrl(),
+      GATEKEEPER_NOTARY_URL: env.postgresUrl(),
       JWT_SECRET_KEY: env.secret(32),
       GATEKEEPER_JWKS_URL: env.httpUrl().optional(),
       GATEKEEPER_JWT_ISSUER: env.text().optional(),
@@ -34,6 +40,8 @@ export function loadConfig(environment: Environment): GatekeeperConfig {
       issuer: own.GATEKEEPER_JWT_ISSUER,
       audience: own.GATEKEEPER_JWT_AUDIENCE,
     },
+    readerUrl: own.GATEKEEPER_READER_URL,
+    notaryUrl: own.GATEKEEPER_NOTARY_URL,
     policyPath: own.ACCESS_POLICY_PATH,
   };
 }

@@ -8,9 +8,11 @@ export type AuditResult = z.output<typeof auditResult>;
 export const auditEntity = z.object({ kind: name, id: text(500, 1) });
 export type AuditEntity = z.output<typeof auditEntity>;
 
+export const DEFAULT_TENANT = 'default';
+
 /** What a service says when something happened. Identity, time and service are stamped by the logger. */
 export const auditRecord = z.object({
-  tenant_id: name.default('default'),
+  tenant_id: name.default(DEFAULT_TENANT),
   ghost_id: name.nullable().default(null),
   shell_id: name.nullable().default(null),
   action: name,
@@ -69,7 +71,10 @@ export const auditStats = z.object({
 });
 export type AuditStats = z.output<typeof auditStats>;
 
-export const auditQuery = z.object({
+/** For services: whose events. An agent sees its own tenant's. */
+export const auditTenant = z.object({ tenant_id: name.optional() });
+
+export const auditQuery = auditTenant.extend({
   ghost_id: name.optional(),
   action: name.optional(),
   resource: text(1000, 1).optional(),

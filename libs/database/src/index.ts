@@ -6,8 +6,16 @@ export { connectionUrl, redactUrl, type ConnectionUrlParts } from './connection-
 export { copyInto, type CopyTarget } from './copy-into.js';
 export { createPool } from './pool.js';
 export { dataSourceOptions, roleOf, type DatabaseOptions } from './data-source.js';
-export { grantToRuntime } from './grants.js';
+export { grantTo, grantToRuntime, quotedRole, revokeFrom } from './grants.js';
 export { migrateAtBoot, type MigrateOptions } from './boot-migrations.js';
+export {
+  roleName,
+  rolesOf,
+  roleUrl,
+  serviceDatabase,
+  type DatabaseRole,
+  type FurtherRole,
+} from './service-database.js';
 export { provision, type DatabaseSpec, type RoleSpec } from './provision.js';
 export { cliDataSource } from './cli-data-source.js';
 export { isConnectionError, isLoginRefused } from './connection-errors.js';

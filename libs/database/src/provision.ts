@@ -2,18 +2,22 @@ import { Client, escapeIdentifier, escapeLiteral } from 'pg';
 import { connectionUrl, redactUrl } from './connection-url.js';
 import { postgresMessage, ProvisionError, type ProvisionErrorCode } from './provision-error.js';
 import { scramVerifier } from './scram-verifier.js';
+import { type FurtherRole } from './service-database.js';
 
 export interface RoleSpec {
   name: string;
   /** Printable ASCII. */
   password: string;
+  /** Row-level security does not hold for it. */
+  bypassRls?: boolean;
 }
 
-/** One service's database: `owner` migrates it, `runtime` is what the service runs as. */
+/** One service's database: `owner` migrates it, `runtime` is what the service runs as; `further` logins are for one purpose each. */
 export interface DatabaseSpec {
   database: string;
   owner: RoleSpec;
   runtime: RoleSpec;
+  further?: Readonly<Partial<Record<FurtherRole, RoleSpec>>>;
 }
 
 /** Any two processes that provision the same server take turns on this key. */
@@ -26,10 +30,10 @@ const PASSWORD = /^[\x21-\x7e]{8,}$/;
 const RUNTIME_LIMITS = { statement_timeout: '30s', idle_in_transaction_session_timeout: '60s', lock_timeout: '10s' };
 
 /**
- * Makes each service's database and its two roles, and closes them to everybody else. Privileges on tables are left to
+ * Makes each service's database and its roles, and closes them to everybody else. Privileges on tables are left to
  * the migrations. Idempotent: it can be interrupted, run again, and run by two processes at once (they take turns, by an
  * advisory lock on the database of `adminUrl`). PostgreSQL 15 or newer. The administrator is a superuser, or, on a managed
- * server, a role with CREATEDB and CREATEROLE. Not through a transaction pooler.
+ * server, a role with CREATEDB and CREATEROLE (and BYPASSRLS where a role of the specs is to have it). Not through a transaction pooler.
  * @throws ProvisionError `invalid_spec`, `connection_failed`, `lock_timeout`, `role_failed`, `database_failed`,
  * `privileges_failed`
  */
@@ -43,8 +47,7 @@ export async function provision(
     await takeLock(admin);
     const superuser = await isSuperuser(admin);
     for (const spec of specs) {
-      await ensureRole(admin, spec.owner, superuser, onProgress);
-      await ensureRole(admin, spec.runtime, superuser, onProgress);
+      for (const role of allRoles(spec)) await ensureRole(admin, role, superuser, onProgress);
       await ensureDatabase(admin, spec, superuser, onProgress);
     }
     // Independent of each other by now; one connection each.
@@ -52,12 +55,21 @@ export async function provision(
   });
 }
 
+function allRoles({ owner, runtime, further }: DatabaseSpec): RoleSpec[] {
+  return [owner, runtime, ...Object.values(further ?? {})];
+}
+
+/** All but the owner. */
+function users({ runtime, further }: DatabaseSpec): string[] {
+  return [runtime, ...Object.values(further ?? {})].map(({ name }) => escapeIdentifier(name));
+}
+
 function checkSpec(spec: DatabaseSpec): void {
-  for (const name of [spec.database, spec.owner.name, spec.runtime.name]) {
+  for (const name of [spec.database, ...allRoles(spec).map((role) => role.name)]) {
     if (NAME.test(name)) continue;
     throw new ProvisionError('invalid_spec', `"${name}" is no valid name for a role or database: use ${NAME.source}.`);
   }
-  for (const { name, password } of [spec.owner, spec.runtime]) {
+  for (const { name, password } of allRoles(spec)) {
     if (PASSWORD.test(password)) continue;
     throw new ProvisionError('invalid_spec', `The password of ${name} must be 8 or more printable ASCII characters.`);
   }
@@ -86,24 +98,34 @@ async function ensureRole(
 ): Promise<void> {
   const name = escapeIdentifier(role.name);
   const login = `LOGIN PASSWORD ${escapeLiteral(scramVerifier(role.password))}`;
-  const nothingElse = 'NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS';
-  const fix = 'Connect as a superuser, or as a role with CREATEROLE that made this role itself.';
+  const rowSecurity = role.bypassRls ? 'BYPASSRLS' : 'NOBYPASSRLS';
+  const attributes = `NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION ${rowSecurity}`;
+  const fix = `Connect as a superuser, or as a role with CREATEROLE${role.bypassRls ? ' and BYPASSRLS' : ''} that made this role itself.`;
   await attempt('role_failed', `Role ${role.name} could not be made.`, fix, async () => {
-    const { rowCount } = await admin.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [role.name]);
+    const { rows } = await admin.query<{ bypass: boolean }>(
+      'SELECT rolbypassrls AS bypass FROM pg_roles WHERE rolname = $1',
+      [role.name],
+    );
+    const [existing] = rows;
+    if (existing === undefined) {
+      await admin.query(`CREATE ROLE ${name} ${login} ${attributes}`);
+      onProgress(`role ${role.name} made`);
+      return;
+    }
     // Naming the other attributes of a role that exists takes a superuser, even to leave them as they are.
-    if (rowCount) await admin.query(`ALTER ROLE ${name} ${login} ${superuser ? nothingElse : ''}`);
-    else await admin.query(`CREATE ROLE ${name} ${login} ${nothingElse}`);
-    if (!rowCount) onProgress(`role ${role.name} made`);
+    const changed = existing.bypass === (role.bypassRls ?? false) ? '' : rowSecurity;
+    await admin.query(`ALTER ROLE ${name} ${login} ${superuser ? attributes : changed}`);
   });
 }
 
 async function ensureDatabase(
   admin: Client,
-  { database, owner, runtime }: DatabaseSpec,
+  spec: DatabaseSpec,
   superuser: boolean,
   onProgress: (line: string) => void,
 ): Promise<void> {
-  const [name, ownerName, runtimeName] = [database, owner.name, runtime.name].map(escapeIdentifier);
+  const { database, owner } = spec;
+  const [name, ownerName] = [database, owner.name].map(escapeIdentifier);
   const fix = 'Connect as a superuser, or as a role with CREATEDB and CREATEROLE.';
   await attempt('database_failed', `Database ${database} could not be made.`, fix, async () => {
     // Who is no superuser can give a database only to a role it is a member of.
@@ -120,21 +142,23 @@ async function ensureDatabase(
       await admin.query(`ALTER DATABASE ${name} OWNER TO ${ownerName}`);
     }
     await admin.query(`REVOKE ALL ON DATABASE ${name} FROM PUBLIC`);
-    await admin.query(`GRANT CONNECT, TEMPORARY ON DATABASE ${name} TO ${runtimeName}`);
-    for (const [setting, value] of Object.entries(RUNTIME_LIMITS)) {
-      await admin.query(`ALTER ROLE ${runtimeName} IN DATABASE ${name} SET ${setting} = ${escapeLiteral(value)}`);
+    for (const role of users(spec)) {
+      await admin.query(`GRANT CONNECT, TEMPORARY ON DATABASE ${name} TO ${role}`);
+      for (const [setting, value] of Object.entries(RUNTIME_LIMITS))
+        await admin.query(`ALTER ROLE ${role} IN DATABASE ${name} SET ${setting} = ${escapeLiteral(value)}`);
     }
   });
 }
 
-async function closeToOthers(adminUrl: string, { database, owner, runtime }: DatabaseSpec): Promise<void> {
+async function closeToOthers(adminUrl: string, spec: DatabaseSpec): Promise<void> {
+  const { database, owner } = spec;
   await withClient(connectionUrl(adminUrl, { database }), async (client) => {
     const fix = `Is schema public of ${database} there, and may the administrator change it?`;
     await attempt('privileges_failed', `Schema public of ${database} could not be closed.`, fix, async () => {
       await client.query('BEGIN');
       await client.query(`ALTER SCHEMA public OWNER TO ${escapeIdentifier(owner.name)}`);
       await client.query('REVOKE ALL ON SCHEMA public FROM PUBLIC');
-      await client.query(`GRANT USAGE ON SCHEMA public TO ${escapeIdentifier(runtime.name)}`);
+      await client.query(`GRANT USAGE ON SCHEMA public TO ${users(spec).join(', ')}`);
       await client.query('COMMIT');
     });
   });

@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
-import { connectionUrl, provision } from '#database';
+import { connectionUrl, provision, roleUrl, serviceDatabase } from '#database';
 
 /** A database of its own for one suite, with the roles that it has in production. */
 export interface TestDatabase {
   name: string;
   ownerUrl: string;
   runtimeUrl: string;
+  /** The gatekeeper's other logins; undefined for other services. */
+  readerUrl: string | undefined;
+  notaryUrl: string | undefined;
   superuserUrl: string;
   /** Runs SQL as the superuser in this database. */
   query: <R extends pg.QueryResultRow = pg.QueryResultRow>(sql: string, values?: unknown[]) => Promise<R[]>;
@@ -26,17 +29,18 @@ export function testPostgresUrl(): string {
 export async function createTestDatabase(app: string): Promise<TestDatabase> {
   const url = testPostgresUrl();
   const name = `gravitas_${app}_${randomBytes(4).toString('hex')}`;
-  const [owner, runtime] = [`${name}_owner`, name];
-  const password = randomBytes(12).toString('hex');
-  await provision(url, [{ database: name, owner: { name: owner, password }, runtime: { name: runtime, password } }]);
+  const spec = await serviceDatabase(app, name, () => randomBytes(12).toString('hex'));
+  await provision(url, [spec]);
   const superuserUrl = connectionUrl(url, { database: name });
   const query: TestDatabase['query'] = async (sql, values) => {
     return withClient(superuserUrl, async (client) => (await client.query(sql, values)).rows as never);
   };
   return {
     name,
-    ownerUrl: connectionUrl(url, { database: name, user: owner, password }),
-    runtimeUrl: connectionUrl(url, { database: name, user: runtime, password }),
+    ownerUrl: roleUrl(url, spec, 'owner'),
+    runtimeUrl: roleUrl(url, spec, 'runtime'),
+    readerUrl: spec.further && roleUrl(url, spec, 'reader'),
+    notaryUrl: spec.further && roleUrl(url, spec, 'notary'),
     superuserUrl,
     query,
     lockTable: async (table) => {
@@ -48,8 +52,8 @@ export async function createTestDatabase(app: string): Promise<TestDatabase> {
     drop: () =>
       withClient(url, async (client) => {
         await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
-        await client.query(`DROP ROLE IF EXISTS ${runtime}`);
-        await client.query(`DROP ROLE IF EXISTS ${owner}`);
+        for (const role of [spec.runtime, spec.owner, ...Object.values(spec.further ?? {})])
+          await client.query(`DROP ROLE IF EXISTS ${role.name}`);
       }),
   };
 }

@@ -41,6 +41,8 @@ export async function startService<C extends WithService>(
   const environment = {
     [`${prefix}_DATABASE_URL`]: database.runtimeUrl,
     [`${prefix}_MIGRATION_URL`]: database.ownerUrl,
+    ...(database.readerUrl && { [`${prefix}_READER_URL`]: database.readerUrl }),
+    ...(database.notaryUrl && { [`${prefix}_NOTARY_URL`]: database.notaryUrl }),
     [`${prefix}_PORT`]: String(await findFreePort()),
     GRAVITAS_HOME: home,
     SERVICE_KEY: TEST_SERVICE_KEY,

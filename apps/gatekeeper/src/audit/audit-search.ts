@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { DataSource } from 'typeorm';
 import { type AuditEvent, type AuditPage, type AuditQuery } from '#contracts';
 import { ServiceError } from '#errors';
 import { decodeCursor, encodeCursor } from './audit-cursor.js';
+import { TrailReader } from './trail-reader.js';
 
 /** Microseconds since the epoch: what a JavaScript Date would cut off is kept. */
 const MICROSECONDS = `(extract(epoch FROM timestamp) * 1000000)::bigint`;
@@ -16,18 +16,20 @@ const SELECT = `
 /** A bigint comes back as text. */
 type Row = Omit<AuditEvent, 'sequence'> & { sequence: string | null; cursor_time: string };
 
-/** Reads the trail. A tenant of null means all of them. */
+/** Searches one tenant's part of the trail. */
 @Injectable()
 export class AuditSearch {
-  constructor(private readonly database: DataSource) {}
+  constructor(private readonly trail: TrailReader) {}
 
   /** Newest first, by (timestamp, id). */
-  async find(query: AuditQuery, tenant: string | null): Promise<AuditPage> {
-    const { where, values } = conditions(query, tenant);
+  async find(query: AuditQuery, tenant: string): Promise<AuditPage> {
+    const { where, values } = conditions(query);
     // One more than asked for tells whether there is a next page.
-    const rows = await this.database.query<Row[]>(
-      `${SELECT} ${where} ORDER BY timestamp DESC, id DESC LIMIT $${values.length + 1}`,
-      [...values, query.limit + 1],
+    const rows = await this.trail.within(tenant, (run) =>
+      run<Row>(`${SELECT} ${where} ORDER BY timestamp DESC, id DESC LIMIT $${values.length + 1}`, [
+        ...values,
+        query.limit + 1,
+      ]),
     );
     const page = rows.slice(0, query.limit);
     const last = page.at(-1);
@@ -39,22 +41,18 @@ export class AuditSearch {
   }
 
   /** @throws ServiceError not_found */
-  async get(id: string, tenant: string | null): Promise<AuditEvent> {
-    const [row] = await this.database.query<Row[]>(`${SELECT} WHERE id = $1 AND ($2::text IS NULL OR tenant_id = $2)`, [
-      id,
-      tenant,
-    ]);
+  async get(id: string, tenant: string): Promise<AuditEvent> {
+    const [row] = await this.trail.within(tenant, (run) => run<Row>(`${SELECT} WHERE id = $1`, [id]));
     if (!row) throw new ServiceError('not_found', 'event_not_found', `There is no audit event ${id}`);
     return toEvent(row);
   }
 }
 
-function conditions(query: AuditQuery, tenant: string | null): { where: string; values: unknown[] } {
+function conditions(query: AuditQuery): { where: string; values: unknown[] } {
   const values: unknown[] = [];
   const clauses: string[] = [];
   const add = (clause: (parameter: string) => string, value: unknown) => clauses.push(clause(`$${values.push(value)}`));
 
-  if (tenant !== null) add((p) => `tenant_id = ${p}`, tenant);
   for (const column of ['ghost_id', 'action', 'resource', 'result', 'service'] as const)
     if (query[column] !== undefined) add((p) => `${column} = ${p}`, query[column]);
   if (query.from !== undefined) add((p) => `timestamp >= ${p}::timestamptz`, query.from);

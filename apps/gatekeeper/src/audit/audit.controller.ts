@@ -7,6 +7,8 @@ import {
   auditPage,
   auditQuery,
   auditStats,
+  auditTenant,
+  DEFAULT_TENANT,
   ingestRequest,
   ingestResponse,
   uuid,
@@ -16,6 +18,7 @@ import {
   type AuditStats,
   type IngestResponse,
 } from '#contracts';
+import { ServiceError } from '#errors';
 import { Call, Endpoint, Requires, ServiceOnly, type CallContext } from '#http';
 import { AuditIngest } from './audit-ingest.js';
 import { AuditSearch } from './audit-search.js';
@@ -59,7 +62,7 @@ export class AuditController {
   })
   async find(@Query({ schema: auditQuery }) query: AuditQuery, @Call() call: CallContext): Promise<AuditPage> {
     await settleWithin(this.logger.flush(), OWN_WRITES_MS);
-    return this.search.find(query, tenantOf(call));
+    return this.search.find(query, tenantOf(call, query.tenant_id));
   }
 
   @Get('events/:id')
@@ -69,9 +72,13 @@ export class AuditController {
     response: auditEvent,
     errors: { 400: 'Not a UUID', ...READS, 404: 'There is no such event' },
   })
-  async get(@Param('id', { schema: uuid }) id: string, @Call() call: CallContext): Promise<AuditEvent> {
+  async get(
+    @Param('id', { schema: uuid }) id: string,
+    @Query({ schema: auditTenant }) { tenant_id }: z.output<typeof auditTenant>,
+    @Call() call: CallContext,
+  ): Promise<AuditEvent> {
     await settleWithin(this.logger.flush(), OWN_WRITES_MS);
-    return this.search.get(id, tenantOf(call));
+    return this.search.get(id, tenantOf(call, tenant_id));
   }
 
   @Get('stats')
@@ -87,7 +94,14 @@ export class AuditController {
   }
 }
 
-/** An agent sees its own tenant's events; a service sees all. */
-function tenantOf({ principal }: CallContext): string | null {
-  return principal.kind === 'agent' ? principal.tenantId : null;
+/** An agent's is its own; a service says whose events it wants. @throws ServiceError forbidden */
+function tenantOf({ principal }: CallContext, asked: string | undefined): string {
+  if (principal.kind !== 'agent') return asked ?? DEFAULT_TENANT;
+  if (asked !== undefined && asked !== principal.tenantId)
+    throw new ServiceError(
+      'forbidden',
+      'other_tenant',
+      `tenant_id: your token is for the tenant '${principal.tenantId}'`,
+    );
+  return principal.tenantId;
 }

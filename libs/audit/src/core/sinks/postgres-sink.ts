@@ -27,7 +27,7 @@ const COLUMNS = {
 /**
  * Writes batches to audit_log by COPY: straight into the table while ids are new, and through a temporary table that leaves out
  * what is there already when one is not (after an unknown outcome, or when a sender repeats itself).
- * The role needs INSERT and SELECT on audit_log and TEMP on the database, nothing else.
+ * The role needs INSERT on audit_log and TEMP on the database, and to be above row-level security (COPY FROM is refused under it).
  */
 export class PostgresSink implements AuditSink {
   /** One batch a connection: while PostgreSQL commits one, the next is on its way. */
@@ -64,7 +64,9 @@ export class PostgresSink implements AuditSink {
   private async merge(client: pg.PoolClient, events: readonly AuditEvent[]): Promise<SinkResult> {
     await client.query('BEGIN');
     try {
-      await client.query('CREATE TEMP TABLE incoming (LIKE audit_log) ON COMMIT DROP');
+      // Spelled out: LIKE takes the right to read.
+      const types = Object.entries(COLUMNS).map(([column, type]) => `${column} ${type}`);
+      await client.query(`CREATE TEMP TABLE incoming (${types.join(', ')}) ON COMMIT DROP`);
       await copyInto(client, { table: 'incoming', columns: COLUMNS }, events);
       const columns = Object.keys(COLUMNS).join(', ');
       const { rowCount } = await client.query(
