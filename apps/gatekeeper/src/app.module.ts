@@ -17,6 +17,7 @@ import { AuthenticationFailures } from './tokens/authentication-failures.js';
 import { TokenVerifier } from './tokens/token-verifier.js';
 import { TokensController } from './tokens/tokens.controller.js';
 import { Decisions } from './validate/decisions.js';
+import { RateLimit } from './validate/rate-limit.js';
 import { LocalAccessControl } from './validate/local-access-control.js';
 import { ValidateController } from './validate/validate.controller.js';
 
@@ -47,6 +48,7 @@ class AppModule {
         TokenVerifier,
         AuthenticationFailures,
         PolicyStore,
+        RateLimit,
         Decisions,
         { provide: AccessControl, useClass: LocalAccessControl },
         TrailReader,

@@ -11,6 +11,8 @@ export interface GatekeeperConfig {
     audience?: string | undefined;
   };
   policyPath: string;
+  /** Requests a second and at once, for each ghost; a rate of 0 is no limit. */
+  rateLimit: { rate: number; burst: number };
   /** Reads the trail, one tenant at a time. */
   readerUrl: string;
   /** Reads the whole trail, and keeps its transparency log. */
@@ -26,6 +28,8 @@ export function loadConfig(environment: Environment): GatekeeperConfig {
       GATEKEEPER_NOTARY_URL: env.postgresUrl(),
       JWT_SECRET_KEY: env.secret(32),
       GATEKEEPER_JWKS_URL: env.httpUrl().optional(),
+      GATEKEEPER_RATE_LIMIT: env.integer(0, 1_000_000, 0),
+      GATEKEEPER_RATE_BURST: env.integer(0, 1_000_000, 0),
       GATEKEEPER_JWT_ISSUER: env.text().optional(),
       GATEKEEPER_JWT_AUDIENCE: env.text().optional(),
       ACCESS_POLICY_PATH: env.text().default('apps/gatekeeper/config/access-policies.yaml'),
@@ -42,6 +46,10 @@ export function loadConfig(environment: Environment): GatekeeperConfig {
     },
     readerUrl: own.GATEKEEPER_READER_URL,
     notaryUrl: own.GATEKEEPER_NOTARY_URL,
+    rateLimit: {
+      rate: own.GATEKEEPER_RATE_LIMIT,
+      burst: own.GATEKEEPER_RATE_BURST || 2 * own.GATEKEEPER_RATE_LIMIT,
+    },
     policyPath: own.ACCESS_POLICY_PATH,
   };
 }

@@ -21,9 +21,7 @@ export async function grantTo(
   privileges: string,
   ...objects: string[]
 ): Promise<void> {
-  const quoted = await quotedRole(queryRunner, role);
-  if (quoted === undefined) return;
-  for (const object of objects) await queryRunner.query(`GRANT ${privileges} ON ${object} TO ${quoted}`);
+  await change(queryRunner, role, objects, (object, grantee) => `GRANT ${privileges} ON ${object} TO ${grantee}`);
 }
 
 /** Takes rights back that an earlier migration gave. */
@@ -33,9 +31,18 @@ export async function revokeFrom(
   privileges: string,
   ...objects: string[]
 ): Promise<void> {
-  const quoted = await quotedRole(queryRunner, role);
-  if (quoted === undefined) return;
-  for (const object of objects) await queryRunner.query(`REVOKE ${privileges} ON ${object} FROM ${quoted}`);
+  await change(queryRunner, role, objects, (object, grantee) => `REVOKE ${privileges} ON ${object} FROM ${grantee}`);
+}
+
+async function change(
+  queryRunner: QueryRunner,
+  role: Grantee,
+  objects: readonly string[],
+  statement: (object: string, grantee: string) => string,
+): Promise<void> {
+  const grantee = await quotedRole(queryRunner, role);
+  if (grantee === undefined) return;
+  for (const object of objects) await queryRunner.query(statement(object, grantee));
 }
 
 /**

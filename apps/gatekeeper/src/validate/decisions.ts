@@ -4,6 +4,7 @@ import { type ValidateRequest, type ValidateResponse } from '#contracts';
 import { ServiceError } from '#errors';
 import { type AgentPrincipal } from '#http';
 import { PolicyStore } from '../policy/policy-store.js';
+import { RateLimit } from './rate-limit.js';
 
 /** Decides and records: no decision leaves before its audit event has the configured durability. */
 @Injectable()
@@ -11,15 +12,17 @@ export class Decisions {
   constructor(
     private readonly policies: PolicyStore,
     private readonly trail: AuditTrail,
+    private readonly rateLimit: RateLimit,
   ) {}
 
-  /** @throws ServiceError forbidden with the reason, or unavailable (`audit_unavailable`) */
+  /** @throws ServiceError rate_limited, forbidden with the reason, or unavailable (`audit_unavailable`) */
   async decide(
     agent: AgentPrincipal,
     request: Required<ValidateRequest>,
     requestId: string,
   ): Promise<ValidateResponse> {
     const { action, resource, metadata } = request;
+    if (this.rateLimit.isOn) await this.rateLimit.pass(agent, action, resource, requestId);
     const groups = this.policies.groupsOf(agent);
     const { allowed, reason, rule, policyVersion } = this.policies.decide(groups, action, resource);
     const auditId = await this.trail.record({

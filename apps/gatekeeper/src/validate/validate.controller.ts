@@ -21,6 +21,7 @@ export class ValidateController {
       400: 'The body is not as described',
       401: 'No token, or one that is not valid',
       403: 'Denied by policy, with `ghost_id`, `audit_id`, `reason` and `policy_version`',
+      429: 'The ghost asks too often; Retry-After says when to ask again',
       503: 'Not decided, because it could not be recorded (`audit_unavailable`)',
     },
   })
