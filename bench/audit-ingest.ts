@@ -35,8 +35,8 @@ export const auditIngest: Bench = {
     const ways = {
       logger: () => throughLogger(context, database, records),
       server_copy: () => byServerCopy(database, file),
-      typeorm_insert: () => insertByTypeOrm(database.runtimeUrl, decisionEvents(TYPEORM_ROWS)),
-      row_insert: () => insertRowByRow(database.runtimeUrl, decisionEvents(INSERT_ROWS)),
+      typeorm_insert: () => insertByTypeOrm(database.urlOf('runtime'), decisionEvents(TYPEORM_ROWS)),
+      row_insert: () => insertRowByRow(database.urlOf('runtime'), decisionEvents(INSERT_ROWS)),
     };
     const rates = { logger: [], server_copy: [], typeorm_insert: [], row_insert: [] } as Record<
       keyof typeof ways,
@@ -78,7 +78,7 @@ async function throughLogger(
   database: GatekeeperDatabase,
   records: readonly AuditRecord[],
 ): Promise<number> {
-  const pool = createPool(database.runtimeUrl, 'bench', SINK_CONNECTIONS, () => undefined);
+  const pool = createPool(database.urlOf('runtime'), 'bench', SINK_CONNECTIONS, () => undefined);
   // A service has its connections before it takes requests.
   await Promise.all(Array.from({ length: SINK_CONNECTIONS }, () => pool.query('SELECT pg_sleep(0.01)')));
   const spool = join(context.directory, 'spool');

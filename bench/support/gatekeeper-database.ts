@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import pg from 'pg';
-import { connectionUrl, migrateAtBoot, provision, roleUrl, serviceDatabase } from '#database';
+import { connectionUrl, migrateAtBoot, provision, roleUrl, serviceDatabase, type DatabaseRole } from '#database';
 import { EmbeddedPostgres } from '#embedded-postgres';
 import { migrations } from '../../apps/gatekeeper/migrations/index.js';
 import { type BenchContext } from '../harness/bench.js';
 
 export interface GatekeeperDatabase {
-  /** What the gatekeeper itself would connect with. */
-  runtimeUrl: string;
+  /** The database as one of the gatekeeper's roles. */
+  urlOf: (role: DatabaseRole) => string;
   /** A superuser's connection to the same database. */
   admin: pg.Client;
   /** A path of the server's own, for files that it reads and writes. */
@@ -40,7 +40,7 @@ export async function startGatekeeperDatabase({ directory, progress }: BenchCont
   await admin.connect();
   await admin.query('SELECT ensure_audit_partitions(1, 3)');
   return {
-    runtimeUrl: roleUrl(url, spec, 'runtime'),
+    urlOf: (role) => roleUrl(url, spec, role),
     admin,
     serverFile: (name) => join(dataDir, name),
     reset: async () => {

@@ -1,0 +1,49 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Where Linux has it. Elsewhere the scheduler places the processes as it likes. */
+const TASKSET = '/usr/bin/taskset';
+const READY_MS = 30_000;
+
+export interface ServerProcess {
+  url: string;
+  stop: () => Promise<void>;
+}
+
+/** Starts a compiled program that says `{type: 'ready', url}` over IPC, on the first processor alone where that can be had. */
+export async function startServer(program: string, env: Readonly<Record<string, string>>): Promise<ServerProcess> {
+  const file = join('dist', 'bench', 'support', `${program}.js`);
+  const command = [
+    ...(existsSync(TASKSET) ? [TASKSET, '-c', '0'] : []),
+    process.execPath,
+    '--enable-source-maps',
+    file,
+  ];
+  const child = spawn(command[0]!, command.slice(1), {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    env: { PATH: process.env.PATH ?? '', ...env },
+  });
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const stop = async (): Promise<void> => {
+    child.kill('SIGTERM');
+    await exited;
+  };
+  const url = await new Promise<string>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`${program} was not ready within ${READY_MS} ms`)), READY_MS);
+    child.once('error', reject);
+    child.once('exit', (code) => reject(new Error(`${program} ended with ${code} before it was ready`)));
+    child.once('message', (message: { url: string }) => {
+      clearTimeout(timer);
+      resolve(message.url);
+    });
+  });
+  return { url, stop };
+}
+
+/** Keeps this process, and what it starts without saying otherwise, off the first processor. */
+export async function leaveFirstProcessor(): Promise<void> {
+  if (!existsSync(TASKSET)) return;
+  const child = spawn(TASKSET, ['-apc', '1', String(process.pid)], { stdio: 'ignore' });
+  await new Promise((resolve) => child.once('exit', resolve).once('error', resolve));
+}

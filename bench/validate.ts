@@ -1,0 +1,125 @@
+import { generateKeyPairSync, randomUUID, type KeyObject } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import { type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { SignJWT } from 'jose';
+import { findFreePort } from '#embedded-postgres';
+import { type Bench, type BenchContext, type BenchResult } from './harness/bench.js';
+import { median, quantile } from './harness/statistics.js';
+import { startGatekeeperDatabase, type GatekeeperDatabase } from './support/gatekeeper-database.js';
+import { load, postRequest, type LoadReport } from './support/http-load.js';
+import { leaveFirstProcessor, startServer, type ServerProcess } from './support/server-process.js';
+
+const ROUNDS = 5;
+const WARM_UP_S = 4;
+const ROUND_S = 3;
+const HALF_LOAD_S = 6;
+const CONNECTIONS = 64;
+const UNUSED = 'of the length that such a secret must have';
+const BODY = JSON.stringify({
+  action: 'execute',
+  resource: 'shells/l1/echo',
+  metadata: { session_id: randomUUID(), purpose: 'summarise the notes of yesterday', tokens: 512 },
+});
+
+type Way = 'node_http' | 'no_audit' | 'gatekeeper';
+
+/** `/validate` with everything that it does, beside the least that a JSON service can do. */
+export const validate: Bench = {
+  name: 'validate',
+  about: 'decisions a second over HTTP, audited, beside a bare node:http echo and beside no audit',
+  async run(context): Promise<BenchResult[]> {
+    await leaveFirstProcessor();
+    const database = await startGatekeeperDatabase(context);
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const keys = await serveKeys(publicKey);
+    const servers = await startServers(context, database, keys);
+    try {
+      const request = postRequest('/validate', { authorization: `Bearer ${await agentToken(privateKey)}` }, BODY);
+      return await measure(context, servers, request);
+    } finally {
+      await Promise.all(Object.values(servers).map((server) => server.stop()));
+      keys.close();
+      await database.close();
+    }
+  },
+};
+
+async function measure(
+  { stop, progress }: BenchContext,
+  servers: Record<Way, ServerProcess>,
+  request: Buffer,
+): Promise<BenchResult[]> {
+  const ways = Object.keys(servers) as Way[];
+  const run = async (way: Way, seconds: number, rate?: number): Promise<LoadReport> => {
+    stop.throwIfAborted();
+    const url = servers[way].url;
+    return load({ url, request, connections: CONNECTIONS, seconds, stop, ...(rate !== undefined && { rate }) });
+  };
+  for (const way of ways) await run(way, WARM_UP_S);
+  const rounds: Record<Way, number[]> = { node_http: [], no_audit: [], gatekeeper: [] };
+  for (let round = 1; round <= ROUNDS; round++) {
+    for (const way of ways) {
+      const { rps } = await run(way, ROUND_S);
+      rounds[way].push(rps);
+      progress(`round ${round} of ${ROUNDS}: ${way} ${Math.round(rps)} requests/s`);
+    }
+  }
+  const rps = median(rounds.gatekeeper);
+  const half = await run('gatekeeper', HALF_LOAD_S, rps / 2);
+  progress(`half load: ${Math.round(half.rps)} requests/s`);
+  return [
+    { name: 'vs_node_http', value: rps / median(rounds.node_http), unit: 'x', goal: 0.35 },
+    { name: 'vs_no_audit', value: rps / median(rounds.no_audit), unit: 'x', goal: 0.85 },
+    { name: 'p99_ms_half_load', value: quantile(half.latencies, 0.99), unit: 'ms', goal: 5, better: 'less' },
+    { name: 'p50_ms_half_load', value: median(half.latencies), unit: 'ms', better: 'less' },
+    { name: 'rps', value: rps, unit: '1/s' },
+    { name: 'rps.node_http', value: median(rounds.node_http), unit: '1/s' },
+    { name: 'rps.no_audit', value: median(rounds.no_audit), unit: '1/s' },
+  ];
+}
+
+async function startServers(
+  { directory }: BenchContext,
+  database: GatekeeperDatabase,
+  keys: Server,
+): Promise<Record<Way, ServerProcess>> {
+  const gatekeeper = async (name: string, more: Record<string, string>): Promise<ServerProcess> =>
+    startServer('gatekeeper-process', {
+      GATEKEEPER_PORT: String(await findFreePort()),
+      GATEKEEPER_DATABASE_URL: database.urlOf('runtime'),
+      GATEKEEPER_MIGRATION_URL: database.urlOf('owner'),
+      GATEKEEPER_READER_URL: database.urlOf('reader'),
+      GATEKEEPER_NOTARY_URL: database.urlOf('notary'),
+      GATEKEEPER_JWKS_URL: `http://127.0.0.1:${(keys.address() as AddressInfo).port}/jwks.json`,
+      JWT_SECRET_KEY: UNUSED,
+      SERVICE_KEY: UNUSED,
+      GRAVITAS_HOME: join(directory, name),
+      LOG_LEVEL: 'warn',
+      ...more,
+    });
+  return {
+    node_http: await startServer('echo-server', {}),
+    no_audit: await gatekeeper('no-audit', { BENCH_AUDIT: 'off' }),
+    gatekeeper: await gatekeeper('audit', {}),
+  };
+}
+
+async function serveKeys(publicKey: KeyObject): Promise<Server> {
+  const jwk = { ...publicKey.export({ format: 'jwk' }), kid: 'bench', use: 'sig', alg: 'ES256' };
+  const server = createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ keys: [jwk] }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return server;
+}
+
+function agentToken(key: KeyObject): Promise<string> {
+  return new SignJWT({ groups: ['scout'] })
+    .setProtectedHeader({ alg: 'ES256', typ: 'JWT', kid: 'bench' })
+    .setSubject('Scout')
+    .setIssuedAt()
+    .setExpirationTime('1h')
+    .setJti(randomUUID())
+    .sign(key);
+}
