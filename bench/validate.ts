@@ -58,11 +58,16 @@ async function measure(
   };
   for (const way of ways) await run(way, WARM_UP_S);
   const rounds: Record<Way, number[]> = { node_http: [], no_audit: [], gatekeeper: [] };
+  const cpu: Record<Way, number[]> = { node_http: [], no_audit: [], gatekeeper: [] };
   for (let round = 1; round <= ROUNDS; round++) {
     for (const way of ways) {
-      const { rps } = await run(way, ROUND_S);
+      const before = await servers[way].cpu();
+      const { rps, latencies } = await run(way, ROUND_S);
       rounds[way].push(rps);
-      progress(`round ${round} of ${ROUNDS}: ${way} ${Math.round(rps)} requests/s`);
+      cpu[way].push(((await servers[way].cpu()) - before) / latencies.length);
+      progress(
+        `round ${round} of ${ROUNDS}: ${way} ${Math.round(rps)} requests/s, ${cpu[way].at(-1)!.toFixed(1)} µs each`,
+      );
     }
   }
   const rps = median(rounds.gatekeeper);
@@ -76,6 +81,7 @@ async function measure(
     { name: 'rps', value: rps, unit: '1/s' },
     { name: 'rps.node_http', value: median(rounds.node_http), unit: '1/s' },
     { name: 'rps.no_audit', value: median(rounds.no_audit), unit: '1/s' },
+    ...ways.map((way) => ({ name: `cpu_us.${way}`, value: median(cpu[way]), unit: 'µs', better: 'less' as const })),
   ];
 }
 

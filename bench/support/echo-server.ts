@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
 import { type AddressInfo } from 'node:net';
+import { tellCpu } from './server-process.js';
 
 /** A bare node:http server that reads JSON and sends it back: as little as a JSON service in Node can do. */
 const server = createServer((request, response) => {
@@ -12,6 +13,7 @@ const server = createServer((request, response) => {
       .end(body);
   });
 });
+tellCpu();
 server.listen(0, '127.0.0.1', () => {
   const { port } = server.address() as AddressInfo;
   process.send!({ type: 'ready', url: `http://127.0.0.1:${port}` });

@@ -8,6 +8,8 @@ const READY_MS = 30_000;
 
 export interface ServerProcess {
   url: string;
+  /** The processor's time that it has used so far, in microseconds. */
+  cpu: () => Promise<number>;
   stop: () => Promise<void>;
 }
 
@@ -38,7 +40,20 @@ export async function startServer(program: string, env: Readonly<Record<string, 
       resolve(message.url);
     });
   });
-  return { url, stop };
+  const cpu = (): Promise<number> =>
+    new Promise((resolve) => {
+      child.once('message', resolve);
+      child.send('cpu');
+    });
+  return { url, cpu, stop };
+}
+
+/** In a server: answers the question for its processor time. */
+export function tellCpu(): void {
+  process.on('message', (message) => {
+    const { user, system } = process.cpuUsage();
+    if (message === 'cpu') process.send!(user + system);
+  });
 }
 
 /** Keeps this process, and what it starts without saying otherwise, off the first processor. */

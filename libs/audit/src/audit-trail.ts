@@ -72,13 +72,19 @@ function unavailable(cause: AuditError): ServiceError {
 }
 
 /** @throws AuditError `audit_not_durable`; the event stays accepted */
-async function durableWithin({ durable, id }: AuditReceipt, timeoutMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(
+function durableWithin({ durable, id }: AuditReceipt, timeoutMs: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(
       () => reject(new AuditError('audit_not_durable', `event ${id} is not durable after ${timeoutMs} ms`)),
       timeoutMs,
     );
+    const settle = (tell: () => void): void => {
+      clearTimeout(timer);
+      tell();
+    };
+    durable.then(
+      () => settle(resolve),
+      (error: Error) => settle(() => reject(error)),
+    );
   });
-  await Promise.race([durable, late]).finally(() => clearTimeout(timer));
 }

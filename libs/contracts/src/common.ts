@@ -48,19 +48,36 @@ export const metadata = z.record(z.string(), z.unknown()).check((context) => {
 });
 
 function metadataProblem(value: Record<string, unknown>): string | undefined {
-  if (!isStorableJson(value, MAX_METADATA_DEPTH))
+  const size = storableSize(value, MAX_METADATA_DEPTH);
+  if (size === undefined)
     return `must be JSON at most ${MAX_METADATA_DEPTH} levels deep, without NUL or lone surrogates`;
-  if (JSON.stringify(value).length > MAX_METADATA_BYTES)
+  if (size > MAX_METADATA_BYTES && JSON.stringify(value).length > MAX_METADATA_BYTES)
     return `must be at most ${MAX_METADATA_BYTES} characters as JSON`;
   return undefined;
 }
 
-function isStorableJson(value: unknown, depth: number): boolean {
-  if (typeof value === 'string') return isStorable(value);
-  if (typeof value !== 'object' || value === null) return typeof value !== 'bigint';
-  if (depth === 0) return false;
-  if (Array.isArray(value)) return value.every((item) => isStorableJson(item, depth - 1));
-  return Object.entries(value).every(([key, item]) => isStorable(key) && isStorableJson(item, depth - 1));
+/** A character is at most `\uXXXX`. */
+const MAX_ESCAPE = 6;
+/** `-1.2345678901234567e-300` or `false`, and what stands between two values. */
+const SCALAR_SIZE = 28;
+
+/** The characters that a value has as JSON at most; undefined when PostgreSQL could not store it, or it is too deep. */
+function storableSize(value: unknown, depth: number): number | undefined {
+  if (typeof value === 'string') return isStorable(value) ? value.length * MAX_ESCAPE + 4 : undefined;
+  if (typeof value !== 'object' || value === null) return typeof value === 'bigint' ? undefined : SCALAR_SIZE;
+  if (depth === 0) return undefined;
+  let size = SCALAR_SIZE;
+  const add = (part: unknown): boolean => {
+    const more = storableSize(part, depth - 1);
+    size += more ?? 0;
+    return more !== undefined;
+  };
+  if (Array.isArray(value)) return value.every(add) ? size : undefined;
+  for (const [key, item] of Object.entries(value)) {
+    if (!isStorable(key) || !add(item)) return undefined;
+    size += key.length * MAX_ESCAPE + 4;
+  }
+  return size;
 }
 
 /** jsonb refuses the first, and the escapes that JSON.stringify writes for the second. */

@@ -13,6 +13,7 @@ import { bearerToken, invalidToken } from './bearer.js';
 import { Call } from './call.decorator.js';
 import { configureApp } from './configure-app.js';
 import { Endpoint } from './endpoint.decorator.js';
+import { JsonAdapter } from './json-adapter.js';
 import { openAiError } from './openai-error.js';
 import { type AgentPrincipal, type CallContext } from './request.js';
 import { ServiceTokens } from './service-token.js';
@@ -27,6 +28,12 @@ class SampleController {
   @Endpoint({ summary: 'Echo', response: body, errors: { 400: 'Bad' } })
   echo(@Body({ schema: body }) input: z.output<typeof body>): object {
     return input;
+  }
+
+  @Post('anything')
+  @Public()
+  anything(@Body({ schema: z.record(z.string(), z.unknown()) }) input: Record<string, unknown>): object {
+    return { members: Object.getOwnPropertyNames(input), inner: Object.getOwnPropertyNames(input.inner) };
   }
 
   @Get('query')
@@ -94,7 +101,10 @@ describe('the HTTP side that every service shares', () => {
   let app: NestExpressApplication;
   let url: string;
   beforeAll(async () => {
-    app = await NestFactory.create<NestExpressApplication>(SampleModule, { bodyParser: false, logger: false });
+    app = await NestFactory.create<NestExpressApplication>(SampleModule, new JsonAdapter(), {
+      bodyParser: false,
+      logger: false,
+    });
     const logger = createLogger({ service: 'sample', level: 'silent' });
     const describeIt = { title: 'Sample', description: 'A sample', version: '1' };
     configureApp(app, { ...describeIt, logger, decorateProblem: openAiError, observe: () => undefined });
@@ -168,6 +178,21 @@ describe('the HTTP side that every service shares', () => {
       socket.once('error', reject);
     });
     expect(answer).toMatch(/^HTTP\/1\.1 413 /);
+  });
+
+  it('leaves out members that would change what an object inherits, and no others', async () => {
+    for (const name of ['__proto__', '\\u005f_proto__'])
+      await request(app.getHttpServer())
+        .post('/sample/anything')
+        .send(`{"${name}": {"a": 1}, "constructor": 1, "inner": {"${name}": {"b": 1}, "prototype": 2}}`)
+        .expect(201, { members: ['constructor', 'inner'], inner: ['prototype'] });
+  });
+
+  it('says what it answers with, and how long it is, in bytes', async () => {
+    const { headers, text } = await request(app.getHttpServer()).post('/sample').send({ name: 'Zoë ✓' }).expect(200);
+    expect(headers['content-type']).toBe('application/json; charset=utf-8');
+    expect(headers['content-length']).toBe(String(Buffer.byteLength(text)));
+    expect(JSON.parse(text)).toEqual({ name: 'Zoë ✓', age: 1 });
   });
 
   it('refuses broken JSON, a compressed body and a malformed URL with 400', async () => {

@@ -16,3 +16,4 @@ export {
   type ServiceRequest,
 } from './request.js';
 export { ServiceTokens } from './service-token.js';
+export { JsonAdapter } from './json-adapter.js';

@@ -28,13 +28,23 @@ export function jsonBody(request: ServiceRequest, _response: Response, next: Nex
   };
   const onEnd = (): void => {
     try {
-      if (size > 0) request.body = JSON.parse(Buffer.concat(chunks, size).toString()) as unknown;
+      if (size > 0)
+        request.body = parseJson((chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size)).toString());
       next();
     } catch (error) {
       next(new ServiceError('invalid', 'invalid_json', `The body is not valid JSON: ${(error as Error).message}`));
     }
   };
   request.on('data', onData).on('end', onEnd).on('error', next);
+}
+
+/** What may hold a member of that name, escaped or not. */
+const PERHAPS_PROTO = /__proto__|\\u/;
+
+/** Leaves out members named `__proto__`: assigned to another object, they would change what it inherits. @throws SyntaxError */
+function parseJson(text: string): unknown {
+  if (!PERHAPS_PROTO.test(text)) return JSON.parse(text);
+  return JSON.parse(text, (key, value: unknown) => (key === '__proto__' ? undefined : value));
 }
 
 /** Answers at once; the rest of the body is read and thrown away, so that the client gets to see the answer. */

@@ -2,7 +2,7 @@ import { NestFactory } from '@nestjs/core';
 import { type NestExpressApplication } from '@nestjs/platform-express';
 import { isConnectionError, isLoginRefused, migrateAtBoot, roleOf } from '#database';
 import { ServiceError } from '#errors';
-import { configureApp } from '#http';
+import { configureApp, JsonAdapter } from '#http';
 import { NestLogger, type Logger } from '#logging';
 import { Metrics } from '#metrics';
 import { type ServiceDefinition, type WithService } from './service-definition.js';
@@ -24,7 +24,7 @@ export async function createApp<C extends WithService>(
   });
   if (migrated.length > 0) logger.info({ migrations: migrated }, 'database migrated');
 
-  const app = await NestFactory.create<NestExpressApplication>(definition.module(config, logger), {
+  const app = await NestFactory.create<NestExpressApplication>(definition.module(config, logger), new JsonAdapter(), {
     bodyParser: false,
     logger: new NestLogger(logger),
     abortOnError: false,
