@@ -29,7 +29,7 @@ const COMMON = [
 
 /** What only one service may see. */
 const OWN: Partial<Record<App, RegExp>> = {
-  gatekeeper: /^ACCESS_POLICY_PATH$/,
+  gatekeeper: /^ACCESS_POLICY_(PATH|WATCH)$/,
   router: /^(OLLAMA|DEEPINFRA|GEMINI|GOOGLE|ANTHROPIC|OPENAI)_/,
 };
 

@@ -20,7 +20,7 @@ export const ALL_SERVICES = [
   {
     name: 'gatekeeper',
     definition: gatekeeper,
-    tables: ['audit_log'],
+    tables: ['access_policies', 'audit_log'],
     endpoints: [
       'GET /v1/audit/events',
       'GET /v1/audit/events/{id}',

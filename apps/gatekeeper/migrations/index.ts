@@ -1,6 +1,12 @@
 import { CreateAuditLog1763683200000 } from './1763683200000-create-audit-log.js';
 import { NumberAuditEvents1763769600000 } from './1763769600000-number-audit-events.js';
+import { KeepPolicies1763942400000 } from './1763942400000-keep-policies.js';
 import { SeparateTenants1764028800000 } from './1764028800000-separate-tenants.js';
 
 /** This service's schema history, oldest first. */
-export const migrations = [CreateAuditLog1763683200000, NumberAuditEvents1763769600000, SeparateTenants1764028800000];
+export const migrations = [
+  CreateAuditLog1763683200000,
+  NumberAuditEvents1763769600000,
+  KeepPolicies1763942400000,
+  SeparateTenants1764028800000,
+];

@@ -11,7 +11,9 @@ import { AuditController } from './audit/audit.controller.js';
 import { PartitionKeeper } from './audit/partition-keeper.js';
 import { TrailReader } from './audit/trail-reader.js';
 import { CONFIG, loadConfig, type GatekeeperConfig } from './config.js';
+import { PolicyArchive } from './policy/policy-archive.js';
 import { PolicyStore } from './policy/policy-store.js';
+import { PolicyTrail } from './policy/policy-trail.js';
 import { PolicyController } from './policy/policy.controller.js';
 import { AuthenticationFailures } from './tokens/authentication-failures.js';
 import { TokenVerifier } from './tokens/token-verifier.js';
@@ -47,6 +49,8 @@ class AppModule {
         { provide: CONFIG, useValue: config },
         TokenVerifier,
         AuthenticationFailures,
+        PolicyArchive,
+        PolicyTrail,
         PolicyStore,
         RateLimit,
         Decisions,

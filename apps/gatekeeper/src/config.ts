@@ -17,6 +17,8 @@ export interface GatekeeperConfig {
   readerUrl: string;
   /** Reads the whole trail, and keeps its transparency log. */
   notaryUrl: string;
+  /** Whether a policy file that changes comes into force by itself. */
+  policyWatch: boolean;
 }
 
 /** @throws ConfigError naming all bad settings together */
@@ -33,6 +35,7 @@ export function loadConfig(environment: Environment): GatekeeperConfig {
       GATEKEEPER_JWT_ISSUER: env.text().optional(),
       GATEKEEPER_JWT_AUDIENCE: env.text().optional(),
       ACCESS_POLICY_PATH: env.text().default('apps/gatekeeper/config/access-policies.yaml'),
+      ACCESS_POLICY_WATCH: env.boolean(true),
     },
     environment,
   );
@@ -51,6 +54,7 @@ export function loadConfig(environment: Environment): GatekeeperConfig {
       burst: own.GATEKEEPER_RATE_BURST || 2 * own.GATEKEEPER_RATE_LIMIT,
     },
     policyPath: own.ACCESS_POLICY_PATH,
+    policyWatch: own.ACCESS_POLICY_WATCH,
   };
 }
 

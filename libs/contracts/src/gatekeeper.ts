@@ -40,15 +40,33 @@ export const introspectResponse = z.union([
 ]);
 export type IntrospectResponse = z.output<typeof introspectResponse>;
 
-const explainedRule = z.object({ group: z.string(), action: z.string(), resource: z.string() });
+/** A permission of a group. `index` is its place in the policy: groups by name (UTF-16 code units), permissions as they stand. */
+export const policyRule = z.object({
+  index: z.number().int().min(0),
+  group: z.string(),
+  effect: z.enum(['allow', 'deny']),
+  action: z.string(),
+  resource: z.string(),
+});
 
+const explainedRule = policyRule.extend({
+  index: policyRule.shape.index.default(0),
+  effect: policyRule.shape.effect.default('allow'),
+});
+
+/**
+ * `rule` decides: the first deny that matches, else the first allow. `complete`: all rules of the groups are in the two lists. What has
+ * a default was added later.
+ */
 export const explainResponse = z.object({
   allowed: z.boolean(),
   ghost_id: z.string(),
   groups: z.array(z.string()),
   reason: z.string(),
+  rule: explainedRule.nullable().default(null),
   matched: z.array(explainedRule),
   considered: z.array(explainedRule.extend({ why_not: z.string() })),
+  complete: z.boolean().default(true),
   policy_version: z.string(),
 });
 export type ExplainResponse = z.output<typeof explainResponse>;
@@ -60,3 +78,17 @@ export const policyReloadResponse = z.object({
   rules: z.number().int(),
 });
 export type PolicyReloadResponse = z.output<typeof policyReloadResponse>;
+
+/**
+ * What the audit event of a decision says in its metadata, so that it can be decided again. `groups`: all that were asked;
+ * `input.groups`: those that the token named. The digest is the SHA-256 of `{action, ghost_id, groups, resource, tenant_id}` as
+ * canonical JSON (RFC 8785), with the groups of the token.
+ */
+export const decisionMetadata = z.object({
+  policy_version: z.string(),
+  rule: policyRule.nullable(),
+  groups: z.array(z.string()),
+  input: z.object({ groups: z.array(z.string()) }),
+  input_digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
+});
+export type DecisionMetadata = z.output<typeof decisionMetadata>;

@@ -131,7 +131,7 @@ export class StandInGatekeeper {
     const { allowed } = this.decide(agent, asked, requestId);
     const reason = allowed ? 'the stand-in allows it' : 'no rule of the stand-in allows it';
     const about = { ghost_id: agent.sub, groups: agent.groups, policy_version: POLICY_VERSION };
-    return { allowed, reason, matched: [], considered: [], ...about };
+    return { allowed, reason, rule: null, matched: [], considered: [], complete: true, ...about };
   }
 
   private decide(agent: Agent, asked: z.output<typeof validateRequest>, requestId: string): AskedValidation {

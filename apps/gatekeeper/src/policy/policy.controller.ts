@@ -9,8 +9,8 @@ import {
 } from '#contracts';
 import { ServiceError } from '#errors';
 import { Call, Endpoint, Requires, type CallContext } from '#http';
+import { PolicyError } from './core/index.js';
 import { PolicyStore } from './policy-store.js';
-import { PolicyError } from './policy.js';
 
 @Controller('v1/policy')
 export class PolicyController {
@@ -30,16 +30,19 @@ export class PolicyController {
   ): ExplainResponse {
     if (principal.kind !== 'agent')
       throw new ServiceError('forbidden', 'agent_token_required', "Policies speak of agents; use an agent's token");
-    const groups = this.policies.groupsOf(principal);
-    const { allowed, reason, policyVersion } = this.policies.decide(groups, body.action, body.resource);
-    const explained = this.policies.explain(groups, body.action, body.resource);
+    const policy = this.policies.current;
+    const groups = policy.groupsOf(principal.ghostId, principal.groups);
+    const { allowed, reason, rule, policyVersion } = policy.decide(groups, body.action, body.resource);
+    const { explained, complete } = policy.explain(groups, body.action, body.resource);
     return {
       allowed,
       ghost_id: principal.ghostId,
-      groups,
+      groups: [...groups],
       reason,
+      rule,
       matched: explained.filter(({ whyNot }) => whyNot === undefined).map(({ rule }) => rule),
       considered: explained.flatMap(({ rule, whyNot }) => (whyNot === undefined ? [] : [{ ...rule, why_not: whyNot }])),
+      complete,
       policy_version: policyVersion,
     };
   }
@@ -49,11 +52,16 @@ export class PolicyController {
   @Endpoint({
     summary: 'Read the policy file again',
     response: policyReloadResponse,
-    errors: { 400: 'The file is not valid; the policy in force stays', 401: 'No valid token', 403: 'Not allowed' },
+    errors: {
+      400: 'The file is not valid; the policy in force stays',
+      401: 'No valid token',
+      403: 'Not allowed',
+      503: 'The policy cannot be kept, or not be recorded; the policy in force stays',
+    },
   })
-  async reload(): Promise<PolicyReloadResponse> {
+  async reload(@Call() { principal, requestId }: CallContext): Promise<PolicyReloadResponse> {
     try {
-      const { policy, changed } = await this.policies.reload();
+      const { policy, changed } = await this.policies.reload({ source: 'reload', by: principal, requestId });
       return { policy_version: policy.version, changed, groups: policy.groupCount, rules: policy.rules.length };
     } catch (error) {
       if (error instanceof PolicyError) throw new ServiceError('invalid', error.code, error.message, { cause: error });

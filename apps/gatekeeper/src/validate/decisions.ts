@@ -1,10 +1,18 @@
 import { Injectable } from '@nestjs/common';
-import { AuditTrail } from '#audit';
-import { type ValidateRequest, type ValidateResponse } from '#contracts';
+import { AuditError, AuditTrail } from '#audit';
+import { type AuditRecord, type ValidateRequest, type ValidateResponse } from '#contracts';
 import { ServiceError } from '#errors';
 import { type AgentPrincipal } from '#http';
+import { inputDigest } from '../policy/core/index.js';
 import { PolicyStore } from '../policy/policy-store.js';
 import { RateLimit } from './rate-limit.js';
+
+interface DecisionRecord extends AuditRecord {
+  metadata: { request: object; groups: readonly string[]; [member: string]: unknown };
+}
+
+/** Of those that were asked, in an event that would be too large with all of them. */
+const FEW_GROUPS = 10;
 
 /** Decides and records: no decision leaves before its audit event has the configured durability. */
 @Injectable()
@@ -23,11 +31,13 @@ export class Decisions {
   ): Promise<ValidateResponse> {
     const { action, resource, metadata } = request;
     if (this.rateLimit.isOn) await this.rateLimit.pass(agent, action, resource, requestId);
-    const groups = this.policies.groupsOf(agent);
-    const { allowed, reason, rule, policyVersion } = this.policies.decide(groups, action, resource);
-    const auditId = await this.trail.record({
-      tenant_id: agent.tenantId,
-      ghost_id: agent.ghostId,
+    const { ghostId: ghost, tenantId: tenant } = agent;
+    const policy = this.policies.current;
+    const groups = policy.groupsOf(ghost, agent.groups);
+    const { allowed, reason, rule, policyVersion } = policy.decide(groups, action, resource);
+    const auditId = await this.record({
+      tenant_id: tenant,
+      ghost_id: ghost,
       shell_id: shellOf(resource),
       action,
       resource,
@@ -35,21 +45,40 @@ export class Decisions {
       reason,
       request_id: requestId,
       session_id: typeof metadata.session_id === 'string' ? metadata.session_id.slice(0, 200) : null,
-      metadata: { request: metadata, groups, rule, policy_version: policyVersion },
+      metadata: {
+        request: metadata,
+        groups,
+        rule,
+        policy_version: policyVersion,
+        input: { groups: agent.groups },
+        input_digest: inputDigest({ tenant, ghost, groups: agent.groups, action, resource }),
+      },
     });
     if (!allowed)
       throw new ServiceError('forbidden', 'policy_denied', `Access denied by policy: ${reason}`, {
-        extensions: { ghost_id: agent.ghostId, audit_id: auditId, reason, policy_version: policyVersion },
+        extensions: { ghost_id: ghost, audit_id: auditId, reason, policy_version: policyVersion },
       });
     return {
       allowed: true,
-      ghost_id: agent.ghostId,
-      tenant_id: agent.tenantId,
-      groups,
+      ghost_id: ghost,
+      tenant_id: tenant,
+      groups: [...groups],
       audit_id: auditId,
       reason,
       policy_version: policyVersion,
     };
+  }
+
+  /** What the caller said of itself, and all the groups that were asked, may be too much for one event: then it goes without. */
+  private async record(event: DecisionRecord): Promise<string | null> {
+    try {
+      return await this.trail.record(event);
+    } catch (error) {
+      if (!(error instanceof AuditError) || error.code !== 'audit_invalid') throw error;
+      const { request: _, ...metadata } = event.metadata;
+      const groups = metadata.groups.slice(0, FEW_GROUPS);
+      return this.trail.record({ ...event, metadata: { ...metadata, groups, too_large: true } });
+    }
   }
 }
 

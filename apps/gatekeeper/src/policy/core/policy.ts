@@ -1,0 +1,120 @@
+import { canonicalPolicy, fromCanonical, versionOf } from './canonical.js';
+import { Matcher } from './matcher.js';
+import { type PolicyData } from './policy-data.js';
+import { whyNot, type Rule } from './rule.js';
+
+export interface Decision {
+  allowed: boolean;
+  reason: string;
+  /** The rule that decided: the first deny that matches, else the first allow. Null when none matches. */
+  rule: Rule | null;
+  policyVersion: string;
+}
+
+/** What a rule of the caller's groups says to a request. */
+export interface Explained {
+  rule: Rule;
+  /** What speaks against it; undefined where it matches. */
+  whyNot: string | undefined;
+}
+
+/** Answers from one policy, which never changes. */
+export interface Decider {
+  readonly version: string;
+  groupsOf(ghost: string, tokenGroups: readonly string[]): readonly string[];
+  decide(groups: readonly string[], action: string, resource: string): Decision;
+  /** The first rules of the groups, one by one; `complete` when that was all of them. */
+  explain(
+    groups: readonly string[],
+    action: string,
+    resource: string,
+  ): { explained: readonly Explained[]; complete: boolean };
+}
+
+/** Rules that are explained at most. */
+const MAX_EXPLAINED = 1000;
+/** Groups that a reason names at most. */
+const MAX_NAMED = 10;
+
+/** An access policy: what each group may do, and which groups each ghost has. Immutable. */
+export class Policy implements Decider {
+  readonly rules: readonly Rule[];
+  private readonly matcher: Matcher;
+  private readonly byGroup = new Map<string, Rule[]>();
+  /** By the index of the rule that decides; made when they are first needed. */
+  private readonly decisions: (Decision | undefined)[] = [];
+
+  private constructor(
+    private readonly data: PolicyData,
+    /** The policy as canonical JSON (RFC 8785). */
+    readonly canonical: string,
+    /** SHA-256, in hex, of that. */
+    readonly version: string,
+  ) {
+    const rules: Rule[] = [];
+    for (const group of [...data.groups.keys()].sort()) {
+      const own = data.groups.get(group)!.map((permission, i) => ({ index: rules.length + i, group, ...permission }));
+      this.byGroup.set(group, own);
+      for (const rule of own) rules.push(rule);
+    }
+    this.rules = rules;
+    this.matcher = new Matcher(rules);
+  }
+
+  static of(data: PolicyData): Policy {
+    const canonical = canonicalPolicy(data);
+    return new Policy(data, canonical, versionOf(canonical));
+  }
+
+  /**
+   * From what a JSON column made of a canonical text.
+   *
+   * @throws PolicyError when it is no policy
+   */
+  static fromCanonical(json: unknown): Policy {
+    return Policy.of(fromCanonical(json));
+  }
+
+  get groupCount(): number {
+    return this.byGroup.size;
+  }
+
+  /** The groups of a ghost: those it is mapped to, and those that its token names. */
+  groupsOf(ghost: string, tokenGroups: readonly string[]): readonly string[] {
+    const mapped = this.data.mappings.get(ghost) ?? [];
+    return [...new Set([...mapped, ...tokenGroups])];
+  }
+
+  decide(groups: readonly string[], action: string, resource: string): Decision {
+    const rule = this.matcher.find(groups, action, resource);
+    if (rule) return (this.decisions[rule.index] ??= this.decisionBy(rule));
+    return { allowed: false, reason: noRule(groups), rule: null, policyVersion: this.version };
+  }
+
+  explain(
+    groups: readonly string[],
+    action: string,
+    resource: string,
+  ): { explained: readonly Explained[]; complete: boolean } {
+    const explained: Explained[] = [];
+    for (const group of groups)
+      for (const rule of this.byGroup.get(group) ?? []) {
+        if (explained.length === MAX_EXPLAINED) return { explained, complete: false };
+        explained.push({ rule, whyNot: whyNot(rule, action, resource) });
+      }
+    return { explained, complete: true };
+  }
+
+  private decisionBy(rule: Rule): Decision {
+    const { group, effect, action, resource } = rule;
+    const allowed = effect === 'allow';
+    const reason = `group ${group} ${allowed ? 'may' : 'must not'} ${action} ${resource}`;
+    return { allowed, reason, rule, policyVersion: this.version };
+  }
+}
+
+function noRule(groups: readonly string[]): string {
+  if (groups.length === 0) return 'the ghost belongs to no group';
+  if (groups.length <= MAX_NAMED) return `no rule of ${groups.join(', ')} allows it`;
+  return `no rule of ${groups.slice(0, MAX_NAMED).join(', ')} and ${groups.length - MAX_NAMED} more allows it`;
+}
