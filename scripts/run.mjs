@@ -27,6 +27,7 @@ const COMMANDS = {
   test: 'all tests, against an embedded PostgreSQL (-- jest arguments)',
   crash: 'N random kills of a recording process: is anything lost? (-- N [--seed S] [--durability process|disk])',
   'audit-redrive': 'sends audit events that were refused once more (-- [--service APP] [--dry-run])',
+  'policy-replay': 'decides again what was decided (-- --from T --to T [--policy FILE] [--tenant T] [--json])',
   bench: 'measures, and says which goals are met (-- [NAME...] or --help)',
   build: 'compiles into dist/',
   lint: 'eslint, prettier and the boundary rules',
@@ -34,10 +35,19 @@ const COMMANDS = {
 };
 
 /** Commands that read a `.env` in the checkout; what is set in the environment wins. */
-const WITH_ENV_FILE = new Set(['start', 'demo', 'token', 'db-url', 'migration', 'setup', 'audit-redrive']);
+const WITH_ENV_FILE = new Set([
+  'start',
+  'demo',
+  'token',
+  'db-url',
+  'migration',
+  'setup',
+  'audit-redrive',
+  'policy-replay',
+]);
 
 /** Commands whose exit code 1 is a finding: that they could not even be started is 2. */
-const WITH_VERDICT = new Set(['crash', 'audit-redrive']);
+const WITH_VERDICT = new Set(['crash', 'audit-redrive', 'policy-replay']);
 
 /** Without a script of their own: programs to run one after the other until one fails. */
 const CHAINS = {

@@ -82,7 +82,8 @@ export type PolicyReloadResponse = z.output<typeof policyReloadResponse>;
 /**
  * What the audit event of a decision says in its metadata, so that it can be decided again. `groups`: all that were asked;
  * `input.groups`: those that the token named. The digest is the SHA-256 of `{action, ghost_id, groups, resource, tenant_id}` as
- * canonical JSON (RFC 8785), with the groups of the token.
+ * canonical JSON (RFC 8785), with the groups of the token. `too_large`: the request's own metadata are left out, and of `groups` all
+ * but the first ten.
  */
 export const decisionMetadata = z.object({
   policy_version: z.string(),
@@ -90,5 +91,6 @@ export const decisionMetadata = z.object({
   groups: z.array(z.string()),
   input: z.object({ groups: z.array(z.string()) }),
   input_digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
+  too_large: z.literal(true).optional(),
 });
 export type DecisionMetadata = z.output<typeof decisionMetadata>;
