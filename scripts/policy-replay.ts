@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import pg from 'pg';
 import { timestamp } from '#contracts';
+import { type DatabaseRole } from '#database';
 import { errorMessage } from '#errors';
 import { compilePolicy, PolicySource, type Policy } from '../apps/gatekeeper/src/policy/core/index.js';
 import { decisionPages, type Range } from './policy-replay/decision-pages.js';
@@ -9,7 +10,7 @@ import { replay, type Replayed } from './policy-replay/replay.js';
 import { CANNOT_TELL, exitCodeOf, reportLines } from './policy-replay/report.js';
 import { type Env } from './stack/apps.js';
 import { ensureHome, locateHome } from './stack/home.js';
-import { urlFor, type Role } from './stack/role-url.js';
+import { urlFor } from './stack/role-url.js';
 import { runScript } from './stack/run-script.js';
 
 /** `npm run policy:replay`: what was decided is decided again, under the policy of then or under another. */
@@ -23,7 +24,7 @@ interface Options {
 }
 
 /** Who reads decisions of all tenants, and the policies, on the local stack. */
-const ROLE: Role = 'superuser';
+const ROLE: DatabaseRole = 'notary';
 const CONNECT_TIMEOUT_MS = 10_000;
 const QUERY_TIMEOUT_MS = 120_000;
 const PROGRESS_MS = 2000;

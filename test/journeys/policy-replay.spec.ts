@@ -106,7 +106,7 @@ describe('npm run policy:replay', () => {
   });
 
   const run = (...args: string[]) =>
-    runProgram('policy-replay', ['--from', from, '--to', to, '--database', service.database.superuserUrl, ...args]);
+    runProgram('policy-replay', ['--from', from, '--to', to, '--database', service.database.notaryUrl!, ...args]);
   const one = async (where: string) => {
     const [row] = await service.database.query<{ id: string }>(
       `SELECT id FROM audit_log WHERE ${where} AND metadata ? 'input_digest' ORDER BY timestamp LIMIT 1`,

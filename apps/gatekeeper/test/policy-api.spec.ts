@@ -11,6 +11,7 @@ const POLICY = `
 groups:
   admin: { permissions: [{ action: '*', resource: '*' }] }
   readers: { permissions: [{ action: read, resource: docs/* }, { action: read, resource: vaults/public }] }
+  barred: { permissions: [{ action: read, resource: docs/secret/*, effect: deny }] }
 ghost_mappings: { Supervisor: [admin], Reader: [readers] }
 `;
 
@@ -45,6 +46,22 @@ describe('the policy API', () => {
     });
   });
 
+  it('explains the deny that decides, and what it beats', async () => {
+    const answer = await request(service.url)
+      .post('/v1/policy/explain')
+      .set('authorization', `Bearer ${await agentToken('Reader', { groups: ['barred'] })}`)
+      .send({ action: 'read', resource: 'docs/secret/a' });
+    const deny = { index: 1, group: 'barred', effect: 'deny', action: 'read', resource: 'docs/secret/*' };
+    expect(explainResponse.parse(answer.body)).toMatchObject({
+      allowed: false,
+      reason: 'group barred must not read docs/secret/*',
+      rule: deny,
+      matched: [{ index: 2, group: 'readers', effect: 'allow' }, deny],
+      considered: [{ why_not: 'its resource is vaults/public' }],
+      complete: true,
+    });
+  });
+
   it('explains why none does', async () => {
     const answer = await as('Reader', '/v1/policy/explain', { action: 'write', resource: 'docs/a' });
     const body = explainResponse.parse(answer.body);
@@ -62,7 +79,7 @@ describe('the policy API', () => {
 
   it('puts a changed file in force when told to, and knows whether anything changed', async () => {
     const first = await as('Supervisor', '/v1/policy/reload');
-    expect(first.body).toMatchObject({ changed: false, groups: 2, rules: 3 });
+    expect(first.body).toMatchObject({ changed: false, groups: 3, rules: 4 });
     expect((await as('Reader', '/validate', { action: 'read', resource: 'new' })).status).toBe(403);
     await writeFile(file, POLICY.replace('vaults/public', 'new'));
     const second = await as('Supervisor', '/v1/policy/reload');

@@ -1,7 +1,9 @@
+import { hash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import canonicalize from 'canonicalize';
 import request from 'supertest';
 import { AuditLogger } from '#audit';
-import { auditEvent, validateResponse } from '#contracts';
+import { auditEvent, decisionMetadata, validateResponse } from '#contracts';
 import { agentToken, serviceToken, startService, waitFor, type TestService } from '#testing';
 import { gatekeeper } from '../src/app.module.js';
 
@@ -49,9 +51,43 @@ describe('POST /validate', () => {
       session_id: 's-1',
       metadata: {
         policy_version: body.policy_version,
-        rule: { group: 'scout', action: 'execute', resource: 'shells/l1/*' },
+        rule: { group: 'scout', effect: 'allow', action: 'execute', resource: 'shells/l1/*' },
+        groups: ['scout'],
+        input: { groups: [] },
+        request: { session_id: 's-1' },
       },
     });
+  });
+
+  it('records what it takes to decide again, and a digest of it', async () => {
+    const token = await agentToken('Stranger', { groups: ['scout', 'other'], tenant: 'acme' });
+    const answer = await ask(token, { action: 'read', resource: 'vaults/private' });
+    const id = (answer.body as { audit_id: string }).audit_id;
+    await service.app.get(AuditLogger).flush();
+    const [row] = await service.database.query('SELECT metadata FROM audit_log WHERE id = $1', [id]);
+    const input = { action: 'read', ghost_id: 'Stranger', groups: ['scout', 'other'], resource: 'vaults/private' };
+    const digest = hash('sha256', canonicalize({ ...input, tenant_id: 'acme' })!);
+    expect(decisionMetadata.parse(row!.metadata)).toEqual({
+      policy_version: (answer.body as { policy_version: string }).policy_version,
+      rule: null,
+      groups: ['scout', 'other'],
+      input: { groups: ['scout', 'other'] },
+      input_digest: `sha256:${digest}`,
+    });
+  });
+
+  it("leaves the caller's own metadata out of an event that would be too large with them", async () => {
+    const metadata = { filler: 'x'.repeat(32_700) };
+    const answer = await ask(await agentToken('Supervisor'), { resource: 'anything', metadata });
+    expect(answer.body).toMatchObject({ allowed: true });
+    const { metadata: recorded } = await audited((answer.body as { audit_id: string }).audit_id);
+    expect(recorded).toMatchObject({ too_large: true, groups: ['admin'], input_digest: expect.any(String) });
+    expect(recorded).not.toHaveProperty('request');
+  });
+
+  it('takes a resource with a control character for what it is', async () => {
+    const answer = await ask(await agentToken('Supervisor'), { resource: 'shells/l1/a\u0001b' });
+    expect(await audited((answer.body as { audit_id: string }).audit_id)).toMatchObject({ shell_id: null });
   });
 
   it('denies what no rule allows, says why, and records it', async () => {

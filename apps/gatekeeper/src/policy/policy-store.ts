@@ -98,7 +98,7 @@ export class PolicyStore implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   groupsOf(agent: AgentPrincipal): string[] {
-    return [...this.current.groupsOf(agent.ghostId, agent.groups)];
+    return this.current.groupsOf(agent.ghostId, agent.groups);
   }
 
   decide(groups: readonly string[], action: string, resource: string): Decision {

@@ -37,7 +37,7 @@ export class PolicyController {
     return {
       allowed,
       ghost_id: principal.ghostId,
-      groups: [...groups],
+      groups,
       reason,
       rule,
       matched: explained.filter(({ whyNot }) => whyNot === undefined).map(({ rule }) => rule),

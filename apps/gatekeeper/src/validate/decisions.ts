@@ -35,7 +35,7 @@ export class Decisions {
     const policy = this.policies.current;
     const groups = policy.groupsOf(ghost, agent.groups);
     const { allowed, reason, rule, policyVersion } = policy.decide(groups, action, resource);
-    const auditId = await this.record({
+    const event: DecisionRecord = {
       tenant_id: tenant,
       ghost_id: ghost,
       shell_id: shellOf(resource),
@@ -44,7 +44,7 @@ export class Decisions {
       result: allowed ? 'ALLOWED' : 'DENIED',
       reason,
       request_id: requestId,
-      session_id: typeof metadata.session_id === 'string' ? metadata.session_id.slice(0, 200) : null,
+      session_id: typeof metadata.session_id === 'string' ? metadata.session_id.slice(0, 200).toWellFormed() : null,
       metadata: {
         request: metadata,
         groups,
@@ -53,7 +53,13 @@ export class Decisions {
         input: { groups: agent.groups },
         input_digest: inputDigest({ tenant, ghost, groups: agent.groups, action, resource }),
       },
-    });
+    };
+    let auditId: string | null;
+    try {
+      auditId = await this.trail.record(event);
+    } catch (error) {
+      auditId = await this.recordLess(event, error);
+    }
     if (!allowed)
       throw new ServiceError('forbidden', 'policy_denied', `Access denied by policy: ${reason}`, {
         extensions: { ghost_id: ghost, audit_id: auditId, reason, policy_version: policyVersion },
@@ -62,7 +68,7 @@ export class Decisions {
       allowed: true,
       ghost_id: ghost,
       tenant_id: tenant,
-      groups: [...groups],
+      groups,
       audit_id: auditId,
       reason,
       policy_version: policyVersion,
@@ -70,19 +76,15 @@ export class Decisions {
   }
 
   /** What the caller said of itself, and all the groups that were asked, may be too much for one event: then it goes without. */
-  private async record(event: DecisionRecord): Promise<string | null> {
-    try {
-      return await this.trail.record(event);
-    } catch (error) {
-      if (!(error instanceof AuditError) || error.code !== 'audit_invalid') throw error;
-      const { request: _, ...metadata } = event.metadata;
-      const groups = metadata.groups.slice(0, FEW_GROUPS);
-      return this.trail.record({ ...event, metadata: { ...metadata, groups, too_large: true } });
-    }
+  private async recordLess(event: DecisionRecord, error: unknown): Promise<string | null> {
+    if (!(error instanceof AuditError) || error.code !== 'audit_invalid') throw error;
+    const { request: _, ...metadata } = event.metadata;
+    const groups = metadata.groups.slice(0, FEW_GROUPS);
+    return this.trail.record({ ...event, metadata: { ...metadata, groups, too_large: true } });
   }
 }
 
-/** `shells/<tier>/<model>` names a model; its name may have slashes of its own. */
+/** `shells/<tier>/<model>` names a model; its name may have slashes of its own, but no control characters. */
 function shellOf(resource: string): string | null {
-  return /^shells\/[^/]+\/(.{1,200})$/.exec(resource)?.[1] ?? null;
+  return /^shells\/[^/]+\/([ -~\u00a0-\uffff]{1,200})$/.exec(resource)?.[1] ?? null;
 }

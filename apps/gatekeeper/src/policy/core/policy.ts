@@ -21,7 +21,7 @@ export interface Explained {
 /** Answers from one policy, which never changes. */
 export interface Decider {
   readonly version: string;
-  groupsOf(ghost: string, tokenGroups: readonly string[]): readonly string[];
+  groupsOf(ghost: string, tokenGroups: readonly string[]): string[];
   decide(groups: readonly string[], action: string, resource: string): Decision;
   /** The first rules of the groups, one by one; `complete` when that was all of them. */
   explain(
@@ -80,7 +80,7 @@ export class Policy implements Decider {
   }
 
   /** The groups of a ghost: those it is mapped to, and those that its token names. */
-  groupsOf(ghost: string, tokenGroups: readonly string[]): readonly string[] {
+  groupsOf(ghost: string, tokenGroups: readonly string[]): string[] {
     const mapped = this.data.mappings.get(ghost) ?? [];
     return [...new Set([...mapped, ...tokenGroups])];
   }
