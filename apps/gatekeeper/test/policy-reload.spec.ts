@@ -178,21 +178,31 @@ describe('a policy file that changes', () => {
     expect(await kept()).toMatchObject([{ source: 'boot' }, { source: 'reload', loaded_by: 'Supervisor' }]);
   });
 
-  it('does not come into force before it is kept: 503 while the database refuses, and then by itself', async () => {
-    await start();
-    const { version } = store().current;
-    const { name } = service.database;
-    await service.database.query(`REVOKE INSERT ON access_policies FROM ${name}`);
-    await writeFile(file, policyFor('two'));
-    const answer = await reload();
-    expect(answer.body).toMatchObject({ status: 503, code: 'policy_not_kept' });
-    expect(answer.headers['retry-after']).toBe('5');
-    expect(store().current.version).toBe(version);
-    expect(await health()).toMatchObject({ loaded: true, version, problem: expect.stringMatching(/cannot be kept/) });
-    await service.database.query(`GRANT INSERT ON access_policies TO ${name}`);
-    await waitFor('the new policy', () => may('two'), 15_000);
-    expect(await health()).not.toHaveProperty('problem');
-  });
+  it.each([
+    ['refuses', 'REVOKE INSERT ON access_policies FROM', 'GRANT INSERT ON access_policies TO', ''],
+    ['is away', 'ALTER ROLE', 'ALTER ROLE', 'LOGIN'],
+  ])(
+    'does not come into force before it is kept: 503 while the database %s, and then by itself',
+    async (_name, take, give, login) => {
+      await start();
+      const { version } = store().current;
+      const { name } = service.database;
+      await service.database.query(`${take} ${name} ${login && 'NOLOGIN'}`);
+      if (login)
+        await service.database.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1', [
+          name,
+        ]);
+      await writeFile(file, policyFor('two'));
+      const answer = await reload();
+      expect(answer.body).toMatchObject({ status: 503, code: 'policy_not_kept' });
+      expect(answer.headers['retry-after']).toBe('5');
+      expect(store().current.version).toBe(version);
+      expect(await health()).toMatchObject({ loaded: true, version, problem: expect.stringMatching(/cannot be kept/) });
+      await service.database.query(`${give} ${name} ${login}`);
+      await waitFor('the new policy', () => may('two'), 15_000);
+      expect(await health()).not.toHaveProperty('problem');
+    },
+  );
 
   it('cannot be changed or removed once it is kept, by the service itself', async () => {
     await start();

@@ -25,7 +25,7 @@ export async function compilePolicy(file: Uint8Array): Promise<Policy> {
     throw new PolicyError(`it has ${file.length} bytes; at most ${POLICY_LIMITS.bytes} are taken`);
   const yaml = decode(file);
   if (file.length <= INLINE_BYTES) return Policy.of(readPolicy(yaml));
-  return Policy.fromCanonical(JSON.parse(await canonicalByWorker(yaml)));
+  return Policy.ofLarge(await canonicalByWorker(yaml));
 }
 
 function decode(file: Uint8Array): string {

@@ -17,14 +17,12 @@ export class Matcher {
   private readonly resources = new PatternIndex();
   private readonly effects: Record<Effect, ByGroup> = { allow: new Map(), deny: new Map() };
 
-  /** @param rules in their order: of several rules of a group that match, the first counts */
-  constructor(rules: Iterable<Rule>) {
-    for (const rule of rules) {
-      const pairs = valueIn(this.effects[rule.effect], rule.group, (): Pairs => new Map());
-      const resources = valueIn(pairs, this.actions.add(rule.action), (): Resources => new Map());
-      const resource = this.resources.add(rule.resource);
-      if (!resources.has(resource)) resources.set(resource, rule);
-    }
+  /** Rules come in their order: of several of a group that match, the first counts. */
+  add(rule: Rule): void {
+    const pairs = valueIn(this.effects[rule.effect], rule.group, (): Pairs => new Map());
+    const resources = valueIn(pairs, this.actions.add(rule.action), (): Resources => new Map());
+    const resource = this.resources.add(rule.resource);
+    if (!resources.has(resource)) resources.set(resource, rule);
   }
 
   /**

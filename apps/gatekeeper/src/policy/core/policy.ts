@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { canonicalPolicy, fromCanonical, versionOf } from './canonical.js';
 import { Matcher } from './matcher.js';
 import { type PolicyData } from './policy-data.js';
@@ -33,13 +34,15 @@ export interface Decider {
 
 /** Rules that are explained at most. */
 const MAX_EXPLAINED = 1000;
+/** A millisecond or so. */
+const RULES_IN_A_TURN = 500;
 /** Groups that a reason names at most. */
 const MAX_NAMED = 10;
 
 /** An access policy: what each group may do, and which groups each ghost has. Immutable. */
 export class Policy implements Decider {
-  readonly rules: readonly Rule[];
-  private readonly matcher: Matcher;
+  private readonly all: Rule[] = [];
+  private readonly matcher = new Matcher();
   private readonly byGroup = new Map<string, Rule[]>();
   /** By the index of the rule that decides; made when they are first needed. */
   private readonly decisions: (Decision | undefined)[] = [];
@@ -50,20 +53,24 @@ export class Policy implements Decider {
     readonly canonical: string,
     /** SHA-256, in hex, of that. */
     readonly version: string,
-  ) {
-    const rules: Rule[] = [];
-    for (const group of [...data.groups.keys()].sort()) {
-      const own = data.groups.get(group)!.map((permission, i) => ({ index: rules.length + i, group, ...permission }));
-      this.byGroup.set(group, own);
-      for (const rule of own) rules.push(rule);
-    }
-    this.rules = rules;
-    this.matcher = new Matcher(rules);
-  }
+  ) {}
 
   static of(data: PolicyData): Policy {
     const canonical = canonicalPolicy(data);
-    return new Policy(data, canonical, versionOf(canonical));
+    const policy = new Policy(data, canonical, versionOf(canonical));
+    for (const _ of policy.compile());
+    return policy;
+  }
+
+  /**
+   * From a canonical text, a few rules in each turn of the event loop, so that a large policy does not hold up what else there is to do.
+   *
+   * @throws PolicyError when it is no policy
+   */
+  static async ofLarge(canonical: string): Promise<Policy> {
+    const policy = new Policy(fromCanonical(JSON.parse(canonical)), canonical, versionOf(canonical));
+    for (const _ of policy.compile()) await nextTurn();
+    return policy;
   }
 
   /**
@@ -73,6 +80,10 @@ export class Policy implements Decider {
    */
   static fromCanonical(json: unknown): Policy {
     return Policy.of(fromCanonical(json));
+  }
+
+  get rules(): readonly Rule[] {
+    return this.all;
   }
 
   get groupCount(): number {
@@ -103,6 +114,22 @@ export class Policy implements Decider {
         explained.push({ rule, whyNot: whyNot(rule, action, resource) });
       }
     return { explained, complete: true };
+  }
+
+  /** Pauses now and then. */
+  private *compile(): Generator<void> {
+    const { groups } = this.data;
+    for (const group of [...groups.keys()].sort()) {
+      const own: Rule[] = [];
+      this.byGroup.set(group, own);
+      for (const { effect, action, resource } of groups.get(group)!) {
+        const rule = { index: this.all.length, group, effect, action, resource };
+        own.push(rule);
+        this.all.push(rule);
+        this.matcher.add(rule);
+        if (this.all.length % RULES_IN_A_TURN === 0) yield;
+      }
+    }
   }
 
   private decisionBy(rule: Rule): Decision {

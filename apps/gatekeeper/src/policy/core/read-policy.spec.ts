@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { compilePolicy } from './compile-policy.js';
 import { PolicyError } from './policy-error.js';
+import { Policy } from './policy.js';
 import { readPolicy } from './read-policy.js';
 
 const refusal = (yaml: string): PolicyError => {
@@ -137,6 +138,17 @@ describe('compiling a policy file', () => {
     const large = await compilePolicy(bytes(`${yaml}${'# filler\n'.repeat(2000)}`));
     expect(large.version).toBe(small.version);
     expect(large.rules).toEqual(small.rules);
+  });
+
+  it('gives a policy of many rules bit by bit, and whole', async () => {
+    const rules = Array.from({ length: 2500 }, (_, i) => `      - { action: a${i % 7}, resource: r/${i} }`).join('\n');
+    const yaml = `groups:\n  b:\n    permissions: []\n  a:\n    permissions:\n${rules}\n`;
+    const policy = await compilePolicy(bytes(yaml));
+    const atOnce = Policy.of(readPolicy(yaml));
+    expect([policy.version, policy.groupCount]).toEqual([atOnce.version, 2]);
+    expect(policy.rules).toEqual(atOnce.rules);
+    for (const i of [0, 499, 500, 2499])
+      expect(policy.decide(['a'], `a${i % 7}`, `r/${i}`).rule).toMatchObject({ index: i });
   });
 
   it('says where a large file is wrong', async () => {
