@@ -67,6 +67,9 @@ async function replayFrom(url: string, range: Range, policy: Policy | undefined)
   client.on('error', () => undefined);
   try {
     await client.connect();
+    // One moment of the trail, and of the policies; and pages with few decisions among much else take their time.
+    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    await client.query(`SET LOCAL statement_timeout = ${QUERY_TIMEOUT_MS}`);
     const kept = new KeptPolicies(client);
     return await replay({
       pages: decisionPages(client, range),

@@ -49,7 +49,11 @@ async function canonicalByWorker(yaml: string): Promise<string> {
     return answer.canonical;
   } catch (error) {
     if (error instanceof PolicyError) throw error;
-    throw new PolicyError(`it cannot be read: ${errorMessage(error)}`, undefined, { cause: error });
+    const late = (error as Error).name === 'AbortError';
+    const reason = late
+      ? `reading it takes more than ${TIMEOUT_MS / 1000} s`
+      : `it cannot be read: ${errorMessage(error)}`;
+    throw new PolicyError(reason, undefined, { cause: error });
   } finally {
     await worker.terminate();
   }

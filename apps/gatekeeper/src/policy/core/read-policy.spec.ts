@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import { compilePolicy } from './compile-policy.js';
 import { PolicyError } from './policy-error.js';
 import { Policy } from './policy.js';
@@ -122,6 +123,60 @@ ghost_mappings: { Scout: [readers, 2026], null: [yes] }
     const rules = '{action: x, resource: y}, '.repeat(2001);
     const copies = Array.from({ length: 99 }, (_, i) => `g${i}: *a`).join(', ');
     expect(refusal(`groups: { a: &a { permissions: [${rules}] }, ${copies} }`).message).toMatch(/200000/);
+  });
+
+  it('gives a policy or a refusal with a place, whatever the file holds', () => {
+    const piece = fc.constantFrom(
+      ...[
+        'groups',
+        'ghost_mappings',
+        'permissions',
+        'action',
+        'resource',
+        'effect',
+        'deny',
+        'a',
+        '*a',
+        '&a ',
+        '<<',
+        '? ',
+      ],
+      ...[
+        ': ',
+        ':',
+        '- ',
+        ', ',
+        '{',
+        '}',
+        '[',
+        ']',
+        '\n',
+        '\n  ',
+        '\n    ',
+        '"',
+        "'",
+        '#',
+        '|',
+        '>',
+        '!!int ',
+        '!x ',
+        '---\n',
+        '%YAML 1.1\n',
+      ],
+      ...['\t', '\0', '\ud800', '__proto__', '~', '@', '\u0085', '\ufeff'],
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 60 }), (pieces) => {
+        const yaml = pieces.join('');
+        try {
+          readPolicy(yaml);
+        } catch (error) {
+          expect(error).toBeInstanceOf(PolicyError);
+          expect((error as PolicyError).message).toMatch(/^line [1-9]\d*, column [1-9]\d*: /);
+        }
+      }),
+      { numRuns: 3000 },
+    );
   });
 
   it('refuses what is nested without end', () => {
