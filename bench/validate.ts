@@ -90,8 +90,8 @@ async function startServers(
   database: GatekeeperDatabase,
   keys: Server,
 ): Promise<Record<Way, ServerProcess>> {
-  const gatekeeper = async (name: string, more: Record<string, string>): Promise<ServerProcess> =>
-    startServer('gatekeeper-process', {
+  const gatekeeper = async (name: string, more: Record<string, string>): Promise<ServerProcess> => {
+    const env = {
       GATEKEEPER_PORT: String(await findFreePort()),
       GATEKEEPER_DATABASE_URL: database.urlOf('runtime'),
       GATEKEEPER_MIGRATION_URL: database.urlOf('owner'),
@@ -103,9 +103,11 @@ async function startServers(
       GRAVITAS_HOME: join(directory, name),
       LOG_LEVEL: 'warn',
       ...more,
-    });
+    };
+    return startServer('apps/gatekeeper/src/main.js', env, 'bench/support/gatekeeper-preload.js');
+  };
   return {
-    node_http: await startServer('echo-server', {}),
+    node_http: await startServer('bench/support/echo-server.js', {}),
     no_audit: await gatekeeper('no-audit', { BENCH_AUDIT: 'off' }),
     gatekeeper: await gatekeeper('audit', {}),
   };

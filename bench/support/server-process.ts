@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 
 /** Where Linux has it. Elsewhere the scheduler places the processes as it likes. */
 const TASKSET = '/usr/bin/taskset';
@@ -13,15 +14,20 @@ export interface ServerProcess {
   stop: () => Promise<void>;
 }
 
-/** Starts a compiled program that says `{type: 'ready', url}` over IPC, on the first processor alone where that can be had. */
-export async function startServer(program: string, env: Readonly<Record<string, string>>): Promise<ServerProcess> {
-  const file = join('dist', 'bench', 'support', `${program}.js`);
-  const command = [
-    ...(existsSync(TASKSET) ? [TASKSET, '-c', '0'] : []),
-    process.execPath,
-    '--enable-source-maps',
-    file,
-  ];
+/**
+ * Starts a compiled program that says `{type: 'ready', url}` over IPC, on the first processor alone where that can be had.
+ *
+ * @param program below dist/
+ * @param preload likewise: loaded before it
+ */
+export async function startServer(
+  program: string,
+  env: Readonly<Record<string, string>>,
+  preload?: string,
+): Promise<ServerProcess> {
+  const before = preload === undefined ? [] : ['--import', pathToFileURL(join('dist', preload)).href];
+  const node = [process.execPath, '--enable-source-maps', ...before, join('dist', program)];
+  const command = [...(existsSync(TASKSET) ? [TASKSET, '-c', '0'] : []), ...node];
   const child = spawn(command[0]!, command.slice(1), {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: { PATH: process.env.PATH ?? '', ...env },
