@@ -9,6 +9,7 @@ describe("guardian's configuration", () => {
       signingKeyPath: '.gravitas/keys/guardian-signing-key.pem',
       defaultAgents: ['Supervisor', 'Supervisor_Managed_Agent', 'Librarian', 'Scout'],
       certificateTtl: 365 * 86_400,
+      sessionTimeout: 3600,
     });
   });
 
@@ -29,6 +30,10 @@ describe("guardian's configuration", () => {
     ['1s', 1],
   ])('reads %s as a time to live', (text, seconds) => {
     expect(loadConfig({ ...required, GUARDIAN_CERTIFICATE_TTL: text }).certificateTtl).toBe(seconds);
+  });
+
+  it.each(['0', '31d', 'soon'])('refuses %s as a session timeout', (text) => {
+    expect(() => loadConfig({ ...required, GUARDIAN_SESSION_TIMEOUT: text })).toThrow(/GUARDIAN_SESSION_TIMEOUT/);
   });
 
   it('names all that is wrong in one error', () => {

@@ -11,9 +11,13 @@ export interface GuardianConfig {
   defaultAgents: readonly string[];
   /** How long those certificates hold. Seconds. */
   certificateTtl: number;
+  /** After how long without a sign of life a session is abandoned. Seconds. */
+  sessionTimeout: number;
 }
 
 const DEFAULT_AGENTS = 'Supervisor,Supervisor_Managed_Agent,Librarian,Scout';
+
+const MAX_SESSION_TIMEOUT_SECONDS = 30 * 86_400;
 
 /** Names with commas between them; a lone comma is an empty list. */
 const agents = z
@@ -30,6 +34,7 @@ export function loadConfig(environment: Environment): GuardianConfig {
       GUARDIAN_SIGNING_KEY_PATH: env.text().optional(),
       GUARDIAN_DEFAULT_CERTIFICATES: agents.prefault(DEFAULT_AGENTS),
       GUARDIAN_CERTIFICATE_TTL: duration(1, MAX_CERTIFICATE_SECONDS).prefault('365d'),
+      GUARDIAN_SESSION_TIMEOUT: duration(1, MAX_SESSION_TIMEOUT_SECONDS).prefault('1h'),
     },
     environment,
   );
@@ -38,6 +43,7 @@ export function loadConfig(environment: Environment): GuardianConfig {
     signingKeyPath: own.GUARDIAN_SIGNING_KEY_PATH ?? join(own.GRAVITAS_HOME, 'keys', 'guardian-signing-key.pem'),
     defaultAgents: own.GUARDIAN_DEFAULT_CERTIFICATES,
     certificateTtl: own.GUARDIAN_CERTIFICATE_TTL,
+    sessionTimeout: own.GUARDIAN_SESSION_TIMEOUT,
   };
 }
 

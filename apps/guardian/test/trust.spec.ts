@@ -10,6 +10,7 @@ import { startService, waitFor, type TestDatabase } from '#testing';
 import { guardian } from '../src/app.module.js';
 import { CertificateSigner } from '../src/certificates/certificate-signer.js';
 import { CertificatesRepository } from '../src/certificates/certificates.repository.js';
+import { KeyFiles } from '../src/signing/key-files.js';
 import { SigningKeys } from '../src/signing/signing-keys.js';
 import { Harness } from './harness.js';
 
@@ -23,6 +24,16 @@ describe('what a certificate rests on', () => {
   afterEach(() => harness.close());
 
   const validate = (agent: string) => harness.post('router', '/validate', { agent });
+  /** The refusal that follows what somebody did to the database by hand; the hint of it is on its way. */
+  const refused = (agent: string) =>
+    waitFor(
+      'the refusal',
+      async () => {
+        const answer = await validate(agent);
+        return answer.status === 403 && answer;
+      },
+      1000,
+    );
   const sql = (text: string, values?: unknown[]) => harness.service.database.query(text, values);
   const keyPath = () => join(harness.service.environment.GRAVITAS_HOME!, 'keys', 'guardian-signing-key.pem');
   const listedStatus = async (agent: string) => {
@@ -41,7 +52,7 @@ describe('what a certificate rests on', () => {
     expect((await validate('Scout')).status).toBe(200);
     const logged = jest.spyOn(harness.service.app.get<Logger>(LOGGER), 'error');
     await sql(`UPDATE certificates SET ${column} = ${value} WHERE agent = 'Scout'`);
-    const answer = await validate('Scout');
+    const answer = await refused('Scout');
     expect([answer.status, answer.body]).toMatchObject([
       403,
       { detail: "Agent 'Scout' lacks a valid certificate", code: 'certificate_invalid' },
@@ -142,13 +153,15 @@ describe('what a certificate rests on', () => {
         `SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database
          WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted`,
       );
+    const key = await app.get(SigningKeys).usable();
     const missing = (manager: EntityManager) => certificates.withoutAny(manager, ['Scout', 'Newcomer']);
     let second: Promise<string[]> | undefined;
     await dataSource.transaction(async (manager) => {
       expect(await missing(manager)).toEqual(['Newcomer']);
       second = dataSource.transaction(missing);
       await waitFor('the second to wait', async () => (await waiting()).length === 1);
-      await certificates.insert(manager, app.get(CertificateSigner).make('Newcomer', 60, []));
+      const made = app.get(CertificateSigner).make(key, new Date(), 'Newcomer', 60, []);
+      await certificates.insert(manager, made);
     });
     expect(await second).toEqual([]);
   });
@@ -188,11 +201,10 @@ describe('what a certificate rests on', () => {
     it('that others can read is used, with a warning', async () => {
       const logger = createLogger({ service: 'guardian', level: 'silent' });
       const warn = jest.spyOn(logger, 'warn');
-      const dataSource = harness.service.app.get(DataSource);
-      await SigningKeys.open(keyPath(), dataSource, logger);
+      await KeyFiles.open(keyPath(), logger);
       expect(warn).not.toHaveBeenCalled();
       await chmod(keyPath(), 0o644);
-      await SigningKeys.open(keyPath(), dataSource, logger);
+      await KeyFiles.open(keyPath(), logger);
       expect(warn).toHaveBeenCalledWith({ path: keyPath() }, expect.stringMatching(/chmod 600/));
     });
   });

@@ -1,8 +1,11 @@
 import {
   sessionEndResponse,
+  sessionHeartbeatResponse,
   sessionStartResponse,
   type SessionEndRequest,
   type SessionEndResponse,
+  type SessionHeartbeatRequest,
+  type SessionHeartbeatResponse,
   type SessionStartRequest,
   type SessionStartResponse,
 } from '#contracts';
@@ -14,7 +17,19 @@ export class GuardianClient extends PeerClient {
     return this.call({ method: 'POST', path: '/session/start', body, requestId, response: sessionStartResponse });
   }
 
-  /** @throws ServiceError not_found or unavailable */
+  /** @throws ServiceError not_found, conflict (it has ended, or was abandoned) or unavailable */
+  heartbeat(body: SessionHeartbeatRequest, requestId?: string): Promise<SessionHeartbeatResponse> {
+    return this.call({
+      method: 'POST',
+      path: '/session/heartbeat',
+      body,
+      requestId,
+      idempotent: true,
+      response: sessionHeartbeatResponse,
+    });
+  }
+
+  /** @throws ServiceError not_found, conflict (it was abandoned) or unavailable */
   endSession(body: SessionEndRequest, requestId?: string): Promise<SessionEndResponse> {
     return this.call({
       method: 'POST',

@@ -1,9 +1,11 @@
 import { Controller, Delete, Get, Param, Put } from '@nestjs/common';
 import {
+  badgeCheckResponse,
   badgeGrantResponse,
   badgeList,
   badgeRevokeResponse,
   name,
+  type BadgeCheckResponse,
   type BadgeGrantResponse,
   type BadgeList,
   type BadgeRevokeResponse,
@@ -40,13 +42,31 @@ export class BadgesController {
     return this.badges.list(ghostId);
   }
 
+  @Get(':badge')
+  @Authenticated()
+  @Endpoint({
+    summary: 'Does a ghost have this badge?',
+    description:
+      'An agent may ask about itself; about another it needs `read` on guardian/badges/<ghost_id>. A yes may be a second old, a no is fresh.',
+    response: badgeCheckResponse,
+    errors: { 400: 'Not a name', 401: 'No valid token', 403: 'Not allowed', 404: 'The ghost does not have it' },
+  })
+  async check(
+    @Param('ghost_id', { schema: name }) ghostId: string,
+    @Param('badge', { schema: name }) badge: string,
+    @Call() call: CallContext,
+  ): Promise<BadgeCheckResponse> {
+    await this.rights.needUnlessOwn(call, ghostId, 'read', badgesOf(ghostId));
+    return this.badges.check(ghostId, badge);
+  }
+
   @Put(':badge')
   @Requires('write', theGhosts)
   @Endpoint({
     summary: 'Grant a badge',
     description: 'Idempotent: `granted` is false when the ghost had it already.',
     response: badgeGrantResponse,
-    errors: WRITES,
+    errors: { ...WRITES, 409: 'The ghost has 64 badges already (`badge_limit`)' },
   })
   grant(
     @Param('ghost_id', { schema: name }) ghostId: string,

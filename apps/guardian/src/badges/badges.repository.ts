@@ -7,8 +7,15 @@ export class BadgesRepository {
   constructor(private readonly database: DataSource) {}
 
   /** In order of their names. */
-  of(ghostId: string): Promise<Badge[]> {
-    return this.database.getRepository(Badge).find({ where: { ghostId }, order: { badge: 'ASC' } });
+  of(ghostId: string, manager: EntityManager = this.database.manager): Promise<Badge[]> {
+    return manager.find(Badge, { where: { ghostId }, order: { badge: 'ASC' } });
+  }
+
+  /** Until the transaction ends nobody else changes the badges of this ghost. */
+  async lock(manager: EntityManager, ghostId: string): Promise<void> {
+    await manager.query(`SELECT pg_advisory_xact_lock(hashtextextended('gravitas guardian badges of ' || $1, 0))`, [
+      ghostId,
+    ]);
   }
 
   /** @returns false when the ghost has it already; who granted it first stays */

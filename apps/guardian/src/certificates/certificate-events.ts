@@ -7,27 +7,47 @@ export function certificatesOf(agent: string): string {
 }
 
 export function issued(certificate: Certificate, by: Partial<AuditRecord>, reason: string): AuditRecord {
-  const { agent, serial, expiresAt, capabilities, keyId } = certificate;
-  return {
-    ...by,
-    action: 'certificate.issue',
-    resource: certificatesOf(agent),
-    result: 'SUCCEEDED',
-    reason,
-    entities: entities(agent, [serial]),
-    metadata: { ...by.metadata, expires_at: expiresAt.toISOString(), capabilities, key_id: keyId },
-  };
+  return made('certificate.issue', certificate, [certificate.serial], by, reason);
 }
 
-export function revoked(agent: string, serials: readonly string[], by: Partial<AuditRecord>): AuditRecord {
+/** @param previous the serial of the certificate whose capabilities it has */
+export function renewed(certificate: Certificate, previous: string, by: Partial<AuditRecord>): AuditRecord {
+  const { serial } = certificate;
+  return made('certificate.renew', certificate, [serial, previous], by, `renews ${previous}`);
+}
+
+export function revoked(
+  agent: string,
+  serials: readonly string[],
+  by: Partial<AuditRecord>,
+  reason: string,
+): AuditRecord {
   return {
     ...by,
     action: 'certificate.revoke',
     resource: certificatesOf(agent),
     result: 'SUCCEEDED',
-    reason: 'all certificates of the agent are revoked',
+    reason,
     entities: entities(agent, serials),
     metadata: { ...by.metadata, revoked: serials.length },
+  };
+}
+
+function made(
+  action: 'certificate.issue' | 'certificate.renew',
+  { agent, expiresAt, capabilities, keyId }: Certificate,
+  serials: readonly string[],
+  by: Partial<AuditRecord>,
+  reason: string,
+): AuditRecord {
+  return {
+    ...by,
+    action,
+    resource: certificatesOf(agent),
+    result: 'SUCCEEDED',
+    reason,
+    entities: entities(agent, serials),
+    metadata: { ...by.metadata, expires_at: expiresAt.toISOString(), capabilities, key_id: keyId },
   };
 }
 

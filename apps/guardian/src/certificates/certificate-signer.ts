@@ -1,7 +1,8 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import canonicalize from 'canonicalize';
-import { SigningKeys } from '../signing/signing-keys.js';
+import { type KeyPair } from '../signing/key-pair.js';
+import { Signatures } from '../signing/signatures.js';
 import { type Certificate } from './certificate.entity.js';
 
 const VERSION = 1;
@@ -11,11 +12,10 @@ type Stated = Pick<Certificate, 'agent' | 'serial' | 'issuedAt' | 'expiresAt' | 
 /** Makes certificates, and tells whether a row is one that was made here. */
 @Injectable()
 export class CertificateSigner {
-  constructor(private readonly keys: SigningKeys) {}
+  constructor(private readonly signatures: Signatures) {}
 
   /** @param ttl seconds */
-  make(agent: string, ttl: number, capabilities: readonly string[]): Certificate {
-    const issuedAt = new Date();
+  make(key: KeyPair, issuedAt: Date, agent: string, ttl: number, capabilities: readonly string[]): Certificate {
     const stated = {
       agent,
       serial: randomUUIDv7(),
@@ -25,14 +25,18 @@ export class CertificateSigner {
       capabilities: [...capabilities],
     };
     const statement = statementOf(stated);
-    const signature = this.keys.sign(statement);
-    return { ...stated, statement, signature, keyId: this.keys.keyId, revokedAt: null, revokedReason: null };
+    const { keyId } = key;
+    return { ...stated, statement, signature: key.sign(statement), keyId, revokedAt: null, revokedReason: null };
   }
 
-  /** Whether the signature holds, and each column says what was signed. Time and revocation are not looked at. */
-  async isGenuine(certificate: Certificate): Promise<boolean> {
+  /**
+   * Whether the signature holds, and each column says what was signed. Time and revocation are not looked at.
+   *
+   * @param publicKey what is on record for the certificate's key; null where nothing is
+   */
+  isGenuine(certificate: Certificate, publicKey: string | null): boolean {
     const { keyId, statement, signature } = certificate;
-    return statement === statementOf(certificate) && (await this.keys.verify(keyId, statement, signature));
+    return statement === statementOf(certificate) && this.signatures.verify(keyId, publicKey, statement, signature);
   }
 }
 

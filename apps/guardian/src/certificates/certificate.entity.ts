@@ -6,6 +6,7 @@ import { SigningKey } from '../signing/signing-key.entity.js';
 @Check('certificates_time_check', 'expires_at > issued_at')
 @Check('certificates_revoked_check', '(revoked_at IS NULL) = (revoked_reason IS NULL)')
 @Index('certificates_agent_idx', { synchronize: false })
+@Index('certificates_counts_idx', { synchronize: false })
 @Index('certificates_time_idx', { synchronize: false })
 export class Certificate {
   @PrimaryColumn({ type: 'uuid' })

@@ -3,9 +3,12 @@ import { type z } from 'zod';
 import {
   sessionEndRequest,
   sessionEndResponse,
+  sessionHeartbeatRequest,
+  sessionHeartbeatResponse,
   sessionStartRequest,
   sessionStartResponse,
   type SessionEndResponse,
+  type SessionHeartbeatResponse,
   type SessionStartResponse,
 } from '#contracts';
 import { Authenticated, Call, Endpoint, type CallContext } from '#http';
@@ -37,6 +40,29 @@ export class SessionsController {
     return this.sessions.start(body, call);
   }
 
+  @Post('heartbeat')
+  @Authenticated()
+  @Endpoint({
+    summary: 'Say that a session goes on',
+    description:
+      'A session that is not heard of for GUARDIAN_SESSION_TIMEOUT is closed as abandoned; its start counts as hearing of it. ' +
+      "An agent speaks for its own sessions; for another's it needs `write` on guardian/sessions/<agent>.",
+    response: sessionHeartbeatResponse,
+    errors: {
+      400: 'The body is not as described',
+      401: 'No valid token',
+      403: "Another agent's session, and not allowed",
+      404: 'There is no such session',
+      409: 'It has ended (`session_ended`), or was abandoned (`session_abandoned`)',
+    },
+  })
+  heartbeat(
+    @Body({ schema: sessionHeartbeatRequest }) body: z.output<typeof sessionHeartbeatRequest>,
+    @Call() call: CallContext,
+  ): Promise<SessionHeartbeatResponse> {
+    return this.sessions.hear(body.session_id, call);
+  }
+
   @Post('end')
   @Authenticated()
   @Endpoint({
@@ -48,6 +74,7 @@ export class SessionsController {
       401: 'No valid token',
       403: "Another agent's session, and not allowed",
       404: 'There is no such session',
+      409: 'It was abandoned (`session_abandoned`)',
     },
   })
   end(

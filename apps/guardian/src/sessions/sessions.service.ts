@@ -1,9 +1,10 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { type z } from 'zod';
 import { AuditTrail } from '#audit';
 import {
   type AuditRecord,
   type SessionEndResponse,
+  type SessionHeartbeatResponse,
   type SessionStartResponse,
   type sessionEndRequest,
   type sessionStartRequest,
@@ -13,12 +14,16 @@ import { type CallContext } from '#http';
 import { AgentRights } from '../access/agent-rights.js';
 import { actor, actorName } from '../audit/actor.js';
 import { CertificateCheck } from '../validate/certificate-check.js';
+import { CONFIG, type GuardianConfig } from '../config.js';
+import { sessionsOf } from './session-events.js';
+import { type Session } from './session.entity.js';
 import { SessionsRepository } from './sessions.repository.js';
 
 /** Sessions are only ever an agent's own, unless a policy says otherwise or a service acts for it. */
 @Injectable()
 export class SessionsService {
   constructor(
+    @Inject(CONFIG) private readonly config: GuardianConfig,
     private readonly sessions: SessionsRepository,
     private readonly check: CertificateCheck,
     private readonly rights: AgentRights,
@@ -45,13 +50,37 @@ export class SessionsService {
     return { allowed: true, reason: `Agent '${agent}' is certified until ${expiresAt.toISOString()}` };
   }
 
-  /** @throws ServiceError not_found, forbidden (another's session, and no right), unavailable */
+  /** @throws ServiceError not_found, forbidden (another's session, and no right), conflict (ended), unavailable */
+  async hear(sessionId: string, call: CallContext): Promise<SessionHeartbeatResponse> {
+    const session = await this.find(sessionId, call);
+    const expiresAt = await this.sessions.hear(sessionId, this.config.sessionTimeout);
+    if (expiresAt !== undefined) return { session_id: sessionId, expires_at: expiresAt.toISOString() };
+    const outcome = session.outcome ?? (await this.sessions.find(sessionId))?.outcome;
+    if (outcome === 'abandoned') throw this.abandoned(sessionId);
+    throw new ServiceError('conflict', 'session_ended', `Session '${sessionId}' has ended`);
+  }
+
+  /** @throws ServiceError not_found, forbidden (another's session, and no right), conflict (abandoned), unavailable */
   async end(request: z.output<typeof sessionEndRequest>, call: CallContext): Promise<SessionEndResponse> {
-    const session = await this.sessions.find(request.session_id);
+    const { sessionId } = await this.find(request.session_id, call);
+    const { outcome, ...ended } = await this.sessions.end(sessionId, request.outcome, request.output_file ?? null);
+    if (outcome === 'abandoned') throw this.abandoned(sessionId);
+    return { ...ended, outcome };
+  }
+
+  private async find(sessionId: string, call: CallContext): Promise<Session> {
+    const session = await this.sessions.find(sessionId);
     if (session === null)
-      throw new ServiceError('not_found', 'session_not_found', `There is no session '${request.session_id}'`);
+      throw new ServiceError('not_found', 'session_not_found', `There is no session '${sessionId}'`);
     await this.rights.needUnlessOwn(call, session.agent, 'write', sessionsOf(session.agent));
-    return this.sessions.end(session.sessionId, request.outcome, request.output_file ?? null);
+    return session;
+  }
+
+  private abandoned(sessionId: string): ServiceError {
+    const detail =
+      `Session '${sessionId}' was closed as abandoned: nothing was heard of it for ${this.config.sessionTimeout} seconds. ` +
+      'Send heartbeats (POST /session/heartbeat), or raise GUARDIAN_SESSION_TIMEOUT';
+    return new ServiceError('conflict', 'session_abandoned', detail);
   }
 
   private async refuseTaken(sessionId: string, refusal: Omit<AuditRecord, 'result'>): Promise<never> {
@@ -64,8 +93,4 @@ export class SessionsService {
       extensions: { audit_id: auditId },
     });
   }
-}
-
-function sessionsOf(agent: string): string {
-  return `guardian/sessions/${agent}`;
 }

@@ -3,9 +3,10 @@ import { link, mkdir, open, readFile, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ConfigError } from '#config';
 import { errorMessage } from '#errors';
+import { KeyPair } from './key-pair.js';
 
 export interface SigningKeyFile {
-  privateKey: KeyObject;
+  key: KeyPair;
   /** Others than its owner may read the file. */
   exposed: boolean;
 }
@@ -18,15 +19,33 @@ export interface SigningKeyFile {
 export async function openSigningKey(path: string): Promise<SigningKeyFile> {
   try {
     const pem = (await readIfPresent(path)) ?? (await make(path));
-    return { privateKey: parse(pem), exposed: ((await stat(path)).mode & 0o077) !== 0 };
+    return { key: parse(pem), exposed: ((await stat(path)).mode & 0o077) !== 0 };
   } catch (error) {
     throw new ConfigError('guardian', [`GUARDIAN_SIGNING_KEY_PATH: ${path}: ${errorMessage(error, 0)}`]);
   }
 }
 
-function parse(pem: string): KeyObject {
+/** Makes a key in a file of its own, durable before this resolves. @throws when there is such a file */
+export async function makeSigningKey(path: string): Promise<KeyPair> {
+  const { privateKey: made } = generateKeyPairSync('ed25519');
+  await writeDurably(path, made.export({ type: 'pkcs8', format: 'pem' }));
+  await syncDirectory(dirname(path));
+  return new KeyPair(made);
+}
+
+/** Makes what was renamed or created in it survive a loss of power. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+function parse(pem: string): KeyPair {
   const key = privateKey(pem);
-  if (key?.asymmetricKeyType === 'ed25519') return key;
+  if (key?.asymmetricKeyType === 'ed25519') return new KeyPair(key);
   throw new Error(
     'is not an Ed25519 private key (PKCS8 PEM). Put the right file there, or move this one away: ' +
       'the next start makes a new key, and what the old one signed stays valid',
@@ -53,6 +72,7 @@ async function make(path: string): Promise<string> {
   } finally {
     await rm(temporary, { force: true });
   }
+  await syncDirectory(dirname(path));
   return readFile(path, 'utf8');
 }
 

@@ -1,69 +1,122 @@
-import { createHash, createPublicKey, sign, verify, type KeyObject } from 'node:crypto';
-import { type DataSource, type Repository } from 'typeorm';
-import { type Logger } from '#logging';
-import { openSigningKey } from './signing-key-file.js';
-import { SigningKey } from './signing-key.entity.js';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { type EntityManager } from 'typeorm';
+import { type AuditRecord } from '#contracts';
+import { ServiceError } from '#errors';
+import { Metrics } from '#metrics';
+import { AuditedChanges } from '../audit/audited-changes.js';
+import { KeyFiles } from './key-files.js';
+import { type KeyPair } from './key-pair.js';
+import { rotated } from './signing-key-events.js';
+import { SigningKeysRepository } from './signing-keys.repository.js';
+
+type Cause = 'requested' | 'replaced_elsewhere' | 'revoked';
+
+export interface Rotation {
+  key: KeyPair;
+  /** The id of the key before. */
+  previous: string;
+}
 
 /**
- * Signs with the key of this instance, and verifies with any key that is on record.
- * A recorded key counts only if its id is the digest of the key: nobody can put another key behind an id.
+ * The key that this host signs with, and its replacement, in steps that may end anywhere:
+ *
+ * 1. the next key is written beside the one in use; until it is on record it is worth nothing, and the next replacement throws it away;
+ * 2. in one transaction it is put on record and the one before it is retired; from here on the replacement has happened;
+ * 3. its file is renamed into place. Should this not happen, the key in the file is retired: whoever is to sign with it next, or starts,
+ *    finds the next one beside it and does this step.
+ *
+ * Nothing is signed with a key that is retired or revoked. A host that is left with such a one, and has no next, makes its own.
  */
-export class SigningKeys {
-  private readonly verified = new Map<string, KeyObject>();
+@Injectable()
+export class SigningKeys implements OnModuleInit {
+  private readonly rotations;
 
-  private constructor(
-    readonly keyId: string,
-    private readonly privateKey: KeyObject,
-    private readonly recorded: Repository<SigningKey>,
-  ) {}
+  constructor(
+    private readonly files: KeyFiles,
+    private readonly recorded: SigningKeysRepository,
+    private readonly changes: AuditedChanges,
+    metrics: Metrics,
+  ) {
+    this.rotations = metrics.counter('guardian_key_rotations_total', 'Replacements of the signing key by cause', [
+      'cause',
+    ]);
+  }
+
+  async onModuleInit(): Promise<void> {
+    await this.usable();
+  }
 
   /**
-   * Reads or makes the key file and puts the public half on record.
+   * The key to sign with now. On record, so that what it signs can be verified.
    *
-   * @throws ConfigError naming the file
+   * @throws ServiceError unavailable (`signing_key_unavailable`, `audit_unavailable`) when there has to be another and cannot be
    */
-  static async open(path: string, database: DataSource, logger: Logger): Promise<SigningKeys> {
-    const { privateKey, exposed } = await openSigningKey(path);
-    if (exposed) logger.warn({ path }, 'others can read the signing key and make certificates; chmod 600 it');
-    const publicKey = createPublicKey(privateKey);
-    const keyId = keyIdOf(publicKey);
-    const recorded = database.getRepository(SigningKey);
-    const row = { keyId, publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString() };
-    await recorded.createQueryBuilder().insert().values(row).orIgnore().execute();
-    logger.info({ key_id: keyId, path }, 'signing key loaded');
-    return new SigningKeys(keyId, privateKey, recorded);
+  async usable(): Promise<KeyPair> {
+    const key = await this.files.current();
+    const row = await this.recorded.find(key.keyId);
+    if (row === null) {
+      await this.recorded.record(key);
+      return key;
+    }
+    if (row.retiredAt === null && row.revokedAt === null) return key;
+    const cause = row.revokedAt === null ? 'replaced_elsewhere' : 'revoked';
+    const by = { metadata: { by: 'service:guardian' } };
+    return (await this.replace(cause, by, `the key of this host was ${cause.replace('_', ' ')}`)).key;
   }
 
-  /** @returns the Ed25519 signature over the text's UTF-8 bytes, base64url */
-  sign(text: string): string {
-    return sign(null, Buffer.from(text), this.privateKey).toString('base64url');
+  /** The id of the key that this host signs with. */
+  async currentId(): Promise<string> {
+    return (await this.files.current()).keyId;
   }
 
-  async verify(keyId: string, text: string, signature: string): Promise<boolean> {
-    const key = this.verified.get(keyId) ?? (await this.load(keyId));
-    return key !== undefined && verify(null, Buffer.from(text), key, Buffer.from(signature, 'base64url'));
+  /** @throws ServiceError unavailable; then the key is the one before, or the new one from the next signature on */
+  rotate(by: Partial<AuditRecord>): Promise<Rotation> {
+    return this.replace('requested', by, 'rotated on request');
   }
 
-  private async load(keyId: string): Promise<KeyObject | undefined> {
-    const row = await this.recorded.findOneBy({ keyId });
-    const key = row === null ? undefined : parse(row.publicKey);
-    if (key === undefined || keyIdOf(key) !== keyId) return undefined;
-    this.verified.set(keyId, key);
-    return key;
+  private async replace(cause: Cause, by: Partial<AuditRecord>, reason: string): Promise<Rotation> {
+    const { made, ...rotation } = await this.changes.run(async (manager) => {
+      await this.recorded.lock(manager);
+      const left = await this.files.current();
+      const current = await this.finishEarlier(manager, left);
+      // Somebody else was first, and the key that there is now will do.
+      if (cause !== 'requested' && (await this.isGood(manager, current.keyId)))
+        return { result: { key: current, previous: left.keyId, made: false }, events: [] };
+      const key = await this.files.makeNext();
+      await this.recorded.record(current, manager);
+      await this.recorded.retire(manager, current.keyId);
+      await this.recorded.record(key, manager);
+      const previous = current.keyId;
+      return { result: { key, previous, made: true }, events: [rotated(key.keyId, previous, by, reason)] };
+    });
+    if (!made) return rotation;
+    this.rotations.inc({ cause });
+    await this.putInPlace(rotation.key.keyId);
+    return rotation;
   }
-}
 
-function parse(pem: string): KeyObject | undefined {
-  try {
-    const key = createPublicKey(pem);
-    return key.asymmetricKeyType === 'ed25519' ? key : undefined;
-  } catch {
-    return undefined;
+  /** Does the last step of a replacement that got no further, and clears away what belongs to none. Under the lock. */
+  private async finishEarlier(manager: EntityManager, current: KeyPair): Promise<KeyPair> {
+    let isGood = await this.isGood(manager, current.keyId);
+    for (const keyId of await this.files.waiting()) {
+      const takesOver = !isGood && (await this.isGood(manager, keyId));
+      if (takesOver) await this.putInPlace(keyId);
+      else await this.files.discard(keyId);
+      isGood ||= takesOver;
+    }
+    return this.files.current();
   }
-}
 
-function keyIdOf(key: KeyObject): string {
-  return createHash('sha256')
-    .update(key.export({ type: 'spki', format: 'der' }))
-    .digest('hex');
+  private async isGood(manager: EntityManager, keyId: string): Promise<boolean> {
+    const row = await this.recorded.find(keyId, manager);
+    return row !== null && row.retiredAt === null && row.revokedAt === null;
+  }
+
+  private async putInPlace(keyId: string): Promise<void> {
+    await this.files.putInPlace(keyId).catch((cause: unknown) => {
+      const detail =
+        'The next signing key is on record, but its file cannot be put in place; the next certificate tries again';
+      throw new ServiceError('unavailable', 'signing_key_unavailable', detail, { cause, retryAfter: 1 });
+    });
+  }
 }

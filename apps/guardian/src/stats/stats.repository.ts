@@ -11,18 +11,22 @@ interface Row {
   total_agents: number;
 }
 
-/** Whoever has a certificate, a session or both; the expiry is that of the certificate that counts. */
+/**
+ * Whoever has a certificate, a session or both; the expiry is that of the certificate that counts, if it is not revoked. A session that
+ * was abandoned counts nowhere.
+ */
 const STATS = `
   WITH sessions AS (
     SELECT agent,
            count(*) FILTER (WHERE ended_at IS NULL)::int AS active_sessions,
-           count(ended_at)::int AS completed_total,
-           avg(extract(epoch FROM ended_at - started_at))::float8 AS avg_duration
+           count(*) FILTER (WHERE outcome <> 'abandoned')::int AS completed_total,
+           avg(extract(epoch FROM ended_at - started_at)) FILTER (WHERE outcome <> 'abandoned')::float8 AS avg_duration
     FROM agent_sessions WHERE $1::text IS NULL OR agent = $1 GROUP BY agent
   ), certified AS (
-    SELECT DISTINCT ON (agent) agent, CASE WHEN revoked_at IS NULL THEN expires_at END AS certification_expires
-    FROM certificates WHERE $1::text IS NULL OR agent = $1
-    ORDER BY agent, revoked_at IS NOT NULL, issued_at DESC, serial DESC
+    SELECT DISTINCT ON (agent) agent,
+           CASE WHEN c.revoked_at IS NULL AND k.revoked_at IS NULL THEN expires_at END AS certification_expires
+    FROM certificates c LEFT JOIN signing_keys k USING (key_id) WHERE $1::text IS NULL OR agent = $1
+    ORDER BY agent, LEAST(c.issued_at, c.revoked_at) DESC, serial DESC
   )
   SELECT agent,
          coalesce(active_sessions, 0) AS active_sessions,

@@ -1,26 +1,19 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { AuditTrail } from '#audit';
 import { type AuditRecord } from '#contracts';
 import { ServiceError } from '#errors';
-import { type Logger } from '#logging';
 import { Metrics } from '#metrics';
-import { LOGGER } from '#service';
-import { CertificateSigner } from '../certificates/certificate-signer.js';
 import { type Certificate } from '../certificates/certificate.entity.js';
-import { CertificatesRepository } from '../certificates/certificates.repository.js';
+import { CertificateLookup } from '../certificates/certificate-lookup.js';
 
-type Verdict = 'valid' | 'missing' | 'expired' | 'invalid';
-
-/** Decides whether an agent is certified, afresh each time, and records each refusal before it is answered. */
+/** Decides whether an agent is certified, and records each refusal before it is answered. */
 @Injectable()
 export class CertificateCheck {
   private readonly verdicts;
 
   constructor(
-    private readonly certificates: CertificatesRepository,
-    private readonly signer: CertificateSigner,
+    private readonly certificates: CertificateLookup,
     private readonly trail: AuditTrail,
-    @Inject(LOGGER) private readonly logger: Logger,
     metrics: Metrics,
   ) {
     this.verdicts = metrics.counter('guardian_validations_total', 'Certificate checks by result', ['result']);
@@ -32,8 +25,7 @@ export class CertificateCheck {
    * @throws ServiceError forbidden with the reason, or unavailable (`audit_unavailable`) when a refusal cannot be recorded
    */
   async pass(agent: string, refusal: Omit<AuditRecord, 'result' | 'reason'>): Promise<Certificate> {
-    const certificate = await this.certificates.newest(agent);
-    const verdict = await this.judge(certificate);
+    const { verdict, certificate } = await this.certificates.of(agent);
     this.verdicts.inc({ result: verdict });
     if (certificate !== null && verdict === 'valid') return certificate;
     const detail =
@@ -44,19 +36,5 @@ export class CertificateCheck {
     const entities = [...(refusal.entities ?? []), ...serial];
     const auditId = await this.trail.record({ ...refusal, result: 'DENIED', reason: detail, entities });
     throw new ServiceError('forbidden', `certificate_${verdict}`, detail, { extensions: { audit_id: auditId } });
-  }
-
-  /** An older certificate never stands in for the newest: renewing replaces. */
-  private async judge(certificate: Certificate | null): Promise<Verdict> {
-    if (certificate === null) return 'missing';
-    if (!(await this.signer.isGenuine(certificate))) {
-      const { agent, serial, keyId } = certificate;
-      this.logger.error(
-        { agent, serial, key_id: keyId },
-        'a certificate is not what was signed: its row was changed, or its key is not on record',
-      );
-      return 'invalid';
-    }
-    return certificate.expiresAt > new Date() ? 'valid' : 'expired';
   }
 }

@@ -15,14 +15,14 @@ export class ValidateController {
   @Endpoint({
     summary: 'Is this agent certified?',
     description:
-      'Anybody with a token may ask about any agent. The newest certificate that is not revoked counts; its signature is ' +
-      'verified each time. A refusal is recorded in the audit trail before it is given; `audit_id` is its event.',
+      'Anybody with a token may ask about any agent. The newest certificate counts, also when it is revoked or has expired. A yes may ' +
+      'be a second old; a refusal is fresh, and recorded in the audit trail before it is given: `audit_id` is its event.',
     response: certificateCheckResponse,
     errors: {
       400: 'The body is not as described',
       401: 'No valid token',
-      403: 'No valid certificate (`certificate_missing`, `certificate_invalid`), or an expired one (`certificate_expired`)',
-      503: 'Refused, but it could not be recorded (`audit_unavailable`)',
+      403: 'No valid certificate (`certificate_missing`, `certificate_revoked`, `certificate_invalid`), or an expired one (`certificate_expired`)',
+      503: 'Nobody can tell (`database_unavailable`), or refused, but it could not be recorded (`audit_unavailable`)',
     },
   })
   async validate(
