@@ -1,6 +1,15 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import request from 'supertest';
 import { type AuditEvent } from '#contracts';
-import { ServiceHarness, startBesideGatekeeper, startService, waitFor, type TestDatabase } from '#testing';
+import {
+  ServiceHarness,
+  startBesideGatekeeper,
+  startService,
+  waitFor,
+  type TestDatabase,
+  type TestService,
+} from '#testing';
 import { guardian } from '../src/app.module.js';
 
 /** The service with a gatekeeper beside it, and somebody to call it. */
@@ -18,6 +27,24 @@ export class Harness extends ServiceHarness {
       database: before.database,
       environment: { ...before.environment, ...environment },
     });
+  }
+
+  /** Another instance on the same database, with the same home but for its spool. Stop it before this one is closed. */
+  async beside(environment: Record<string, string> = {}): Promise<TestService> {
+    const { GUARDIAN_PORT: _, ...shared } = this.service.environment;
+    const spool = join(shared.GRAVITAS_HOME!, `spool-${randomUUID()}`);
+    return startService('guardian', guardian, {
+      database: this.service.database,
+      environment: { ...shared, AUDIT_SPOOL_DIR: spool, ...environment },
+    });
+  }
+
+  /** Calls an instance as the router does. */
+  async ask(service: TestService, method: 'get' | 'post' | 'put' | 'delete', path: string, body?: object) {
+    const call = request(service.url)
+      [method](path)
+      .set(await this.authorization('router'));
+    return body === undefined ? call : call.send(body);
   }
 
   /** The first audit event of this action with these members, once it has arrived at the gatekeeper. */

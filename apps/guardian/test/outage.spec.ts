@@ -1,5 +1,32 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { Clock } from '../src/clock.js';
 import { Harness } from './harness.js';
+
+describe('when the database goes away', () => {
+  let harness: Harness;
+  beforeAll(async () => {
+    harness = await Harness.start();
+  });
+  afterAll(() => harness.close());
+
+  it('a yes that was read before holds for less than a second, and then nobody can tell', async () => {
+    const validate = () => harness.post('router', '/validate', { agent: 'Scout' });
+    const clock = harness.service.app.get(Clock);
+    let elapsed = 0;
+    const time = jest.spyOn(clock, 'elapsed').mockImplementation(() => elapsed);
+    expect((await validate()).status).toBe(200);
+    await harness.breakDatabase();
+    elapsed = 999;
+    expect((await validate()).status).toBe(200);
+    elapsed = 1000;
+    const answer = await validate();
+    expect([answer.status, answer.body]).toMatchObject([503, { code: 'database_unavailable' }]);
+    time.mockRestore();
+    await harness.mendDatabase();
+    expect((await validate()).status).toBe(200);
+    expect((await harness.post('router', '/validate', { agent: 'Stranger' })).status).toBe(403);
+  });
+});
 
 describe('while the database takes no connections', () => {
   let harness: Harness;
@@ -15,10 +42,19 @@ describe('while the database takes no connections', () => {
     ['post', '/validate', { agent: 'Scout' }],
     ['post', '/session/start', { agent: 'Scout', session_id: 's' }],
     ['post', '/session/end', { session_id: 's' }],
+    ['post', '/session/heartbeat', { session_id: 's' }],
     ['get', '/stats', undefined],
     ['get', '/certificates', undefined],
     ['get', '/badges/Scout', undefined],
     ['put', '/badges/Scout/b', undefined],
+    ['get', '/badges/Scout/b', undefined],
+    ['get', '/certificates/Scout/current', undefined],
+    ['post', '/certificates', { agent: 'Scout', ttl: 60 }],
+    ['post', '/certificates/Scout/renew', {}],
+    ['delete', '/certificates/Scout', undefined],
+    ['get', '/signing-keys', undefined],
+    ['post', '/signing-keys/rotate', {}],
+    ['post', `/signing-keys/${'0'.repeat(64)}/revoke`, {}],
   ] as const)('%s %s is a 503, never a no', async (method, path, body) => {
     const answer = await harness.call('router', method, path, body);
     expect([answer.status, answer.body]).toMatchObject([503, { code: 'database_unavailable' }]);

@@ -43,6 +43,7 @@ describe("the guardian's own role", () => {
     `UPDATE certificates SET statement = ''`,
     'DELETE FROM signing_keys',
     `UPDATE signing_keys SET public_key = ''`,
+    `ALTER TABLE certificates DISABLE TRIGGER certificates_hint`,
     'DELETE FROM agent_sessions',
     `UPDATE agent_sessions SET agent = ''`,
     `UPDATE agent_badges SET granted_by = ''`,

@@ -91,7 +91,9 @@ export class SessionReaper implements OnApplicationBootstrap, OnModuleDestroy {
     return total;
   }
 
-  private async closeBatch(manager: EntityManager): Promise<{ found: number; closed: number; refusal: Error | undefined }> {
+  private async closeBatch(
+    manager: EntityManager,
+  ): Promise<{ found: number; closed: number; refusal: Error | undefined }> {
     const unheard = await this.sessions.lockUnheard(manager, this.config.sessionTimeout, BATCH);
     const recorded: string[] = [];
     let refusal: Error | undefined;
