@@ -41,9 +41,8 @@ export class Harness extends ServiceHarness {
 
   /** Calls an instance as the router does. */
   async ask(service: TestService, method: 'get' | 'post' | 'put' | 'delete', path: string, body?: object) {
-    const call = request(service.url)
-      [method](path)
-      .set(await this.authorization('router'));
+    const agent = request(service.url);
+    const call = agent[method](path).set(await this.authorization('router'));
     return body === undefined ? call : call.send(body);
   }
 

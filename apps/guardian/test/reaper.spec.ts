@@ -125,7 +125,7 @@ describe('sessions that are not heard of', () => {
     );
     const closed = await Promise.all([reap(), reap(other), reap(), reap(other)]);
     // The calls of one instance share a turn.
-    expect(closed[0]! + closed[1]!).toBe(450);
+    expect(closed[0] + closed[1]).toBe(450);
     expect(await sql(`SELECT FROM agent_sessions WHERE agent = 'Many' AND outcome = 'abandoned'`)).toHaveLength(450);
     await other.stop();
     const events = () =>
