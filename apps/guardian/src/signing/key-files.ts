@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { errorMessage } from '#errors';
@@ -46,17 +45,9 @@ export class KeyFiles {
     return this.loaded;
   }
 
-  /** Makes the key that is to be next. It is on disk when this resolves. */
+  /** Makes the key that is to be next. It is on disk when this resolves; where this fails, what is left is not complete. */
   async makeNext(): Promise<KeyPair> {
-    const temporary = `${this.path}.${randomUUID()}`;
-    try {
-      const key = await makeSigningKey(temporary);
-      await rename(temporary, this.nextPath(key.keyId));
-      await syncDirectory(dirname(this.path));
-      return key;
-    } finally {
-      await rm(temporary, { force: true });
-    }
+    return makeSigningKey((keyId) => this.nextPath(keyId));
   }
 
   /** The ids of keys that were made to be next, and have not been put in place. */

@@ -25,12 +25,14 @@ export async function openSigningKey(path: string): Promise<SigningKeyFile> {
   }
 }
 
-/** Makes a key in a file of its own, durable before this resolves. @throws when there is such a file */
-export async function makeSigningKey(path: string): Promise<KeyPair> {
+/** Makes a key in a file of its own, durable before this resolves. @param pathOf where, by the key's id */
+export async function makeSigningKey(pathOf: (keyId: string) => string): Promise<KeyPair> {
   const { privateKey: made } = generateKeyPairSync('ed25519');
+  const key = new KeyPair(made);
+  const path = pathOf(key.keyId);
   await writeDurably(path, made.export({ type: 'pkcs8', format: 'pem' }));
   await syncDirectory(dirname(path));
-  return new KeyPair(made);
+  return key;
 }
 
 /** Makes what was renamed or created in it survive a loss of power. */
