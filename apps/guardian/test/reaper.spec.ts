@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { AuditTrail } from '#audit';
+import { GuardianClient } from '#clients';
 import { ServiceError } from '#errors';
 import { waitFor, type TestService } from '#testing';
 import { SessionReaper } from '../src/sessions/session-reaper.js';
@@ -63,6 +64,18 @@ describe('sessions that are not heard of', () => {
       expect((await beat(id, 'nobody')).status).toBe(401);
     });
 
+    it('is sent by the client of other services', async () => {
+      const id = randomUUID();
+      const client = harness.service.app.get(GuardianClient);
+      await client.startSession({ agent: 'Scout', session_id: id });
+      expect(await client.heartbeat({ session_id: id })).toMatchObject({ session_id: id });
+      await silence(4000, id);
+      await reap();
+      const lost = { kind: 'conflict', code: 'session_abandoned' };
+      await expect(client.heartbeat({ session_id: id })).rejects.toMatchObject(lost);
+      await expect(client.endSession({ session_id: id })).rejects.toMatchObject(lost);
+    });
+
     it("is an agent's own, another's with the right only", async () => {
       const [own, anothers] = [await start('Scout'), await start('Librarian')];
       expect((await beat(own, 'Scout')).status).toBe(200);
@@ -72,6 +85,7 @@ describe('sessions that are not heard of', () => {
   });
 
   it('are closed as abandoned after the timeout, not before, and recorded', async () => {
+    const closed = await harness.metric('sessions_abandoned_total');
     const [silent, alive] = [await start(), await start()];
     await silence(3601, silent);
     await silence(3590, alive);
@@ -88,7 +102,7 @@ describe('sessions that are not heard of', () => {
       ],
       metadata: { by: 'service:guardian' },
     });
-    expect(await harness.metric('sessions_abandoned_total')).toBe(1);
+    expect(await harness.metric('sessions_abandoned_total')).toBe(closed + 1);
   });
 
   it('cannot be ended, heard of or started again: 409 with the reason', async () => {
