@@ -32,7 +32,7 @@ describe('what a certificate rests on', () => {
         const answer = await validate(agent);
         return answer.status === 403 && answer;
       },
-      1000,
+      3000,
     );
   const sql = (text: string, values?: unknown[]) => harness.service.database.query(text, values);
   const keyPath = () => join(harness.service.environment.GRAVITAS_HOME!, 'keys', 'guardian-signing-key.pem');
