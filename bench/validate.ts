@@ -8,6 +8,7 @@ import { type Bench, type BenchContext, type BenchResult } from './harness/bench
 import { median, quantile } from './harness/statistics.js';
 import { startGatekeeperDatabase, type GatekeeperDatabase } from './support/gatekeeper-database.js';
 import { load, postRequest, type LoadReport } from './support/http-load.js';
+import { decisionCost } from './support/policy-cost.js';
 import { leaveFirstProcessor, startServer, type ServerProcess } from './support/server-process.js';
 
 const ROUNDS = 5;
@@ -15,6 +16,7 @@ const WARM_UP_S = 4;
 const ROUND_S = 3;
 const HALF_LOAD_S = 6;
 const CONNECTIONS = 64;
+const POLICY_RULES = [10, 1000, 100_000];
 const UNUSED = 'of the length that such a secret must have';
 const BODY = JSON.stringify({
   action: 'execute',
@@ -81,6 +83,12 @@ async function measure(
     { name: 'rps', value: rps, unit: '1/s' },
     { name: 'rps.node_http', value: median(rounds.node_http), unit: '1/s' },
     { name: 'rps.no_audit', value: median(rounds.no_audit), unit: '1/s' },
+    ...POLICY_RULES.map((rules) => ({
+      name: `policy_us.${rules}`,
+      value: decisionCost(rules),
+      unit: 'µs',
+      better: 'less' as const,
+    })),
     ...ways.map((way) => ({ name: `cpu_us.${way}`, value: median(cpu[way]), unit: 'µs', better: 'less' as const })),
   ];
 }
