@@ -20,15 +20,17 @@ export const ALL_SERVICES = [
   {
     name: 'gatekeeper',
     definition: gatekeeper,
-    tables: ['access_policies', 'audit_log'],
+    tables: ['access_policies', 'audit_log', 'revoked_tokens'],
     endpoints: [
       'GET /v1/audit/events',
       'GET /v1/audit/events/{id}',
       'GET /v1/audit/stats',
+      'GET /v1/tokens/revoked',
       'POST /v1/audit/events',
       'POST /v1/policy/explain',
       'POST /v1/policy/reload',
       'POST /v1/tokens/introspect',
+      'POST /v1/tokens/revoke',
       'POST /validate',
     ],
   },

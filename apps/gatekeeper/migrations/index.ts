@@ -1,5 +1,6 @@
 import { CreateAuditLog1763683200000 } from './1763683200000-create-audit-log.js';
 import { NumberAuditEvents1763769600000 } from './1763769600000-number-audit-events.js';
+import { RevokeTokens1763856000000 } from './1763856000000-revoke-tokens.js';
 import { KeepPolicies1763942400000 } from './1763942400000-keep-policies.js';
 import { SeparateTenants1764028800000 } from './1764028800000-separate-tenants.js';
 
@@ -7,6 +8,7 @@ import { SeparateTenants1764028800000 } from './1764028800000-separate-tenants.j
 export const migrations = [
   CreateAuditLog1763683200000,
   NumberAuditEvents1763769600000,
+  RevokeTokens1763856000000,
   KeepPolicies1763942400000,
   SeparateTenants1764028800000,
 ];

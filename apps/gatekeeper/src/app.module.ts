@@ -15,8 +15,8 @@ import { PolicyArchive } from './policy/policy-archive.js';
 import { PolicyStore } from './policy/policy-store.js';
 import { PolicyTrail } from './policy/policy-trail.js';
 import { PolicyController } from './policy/policy.controller.js';
-import { AuthenticationFailures } from './tokens/authentication-failures.js';
-import { TokenVerifier } from './tokens/token-verifier.js';
+import { RevocationsController } from './tokens/revocations.controller.js';
+import { tokenProviders } from './tokens/token-providers.js';
 import { TokensController } from './tokens/tokens.controller.js';
 import { Decisions } from './validate/decisions.js';
 import { RateLimit } from './validate/rate-limit.js';
@@ -44,11 +44,10 @@ class AppModule {
         ServiceModule.forRoot({ service, logger, entities: [], migrations }),
         AuditModule.forRoot({ service, logger, createSink: () => sink('audit', SINK_CONNECTIONS) }),
       ],
-      controllers: [ValidateController, PolicyController, TokensController, AuditController],
+      controllers: [ValidateController, PolicyController, TokensController, RevocationsController, AuditController],
       providers: [
         { provide: CONFIG, useValue: config },
-        TokenVerifier,
-        AuthenticationFailures,
+        ...tokenProviders,
         PolicyArchive,
         PolicyTrail,
         PolicyStore,

@@ -1,4 +1,7 @@
 import { env, loadServiceConfig, type Environment, type ServiceConfig } from '#config';
+import { duration } from '#contracts';
+
+const DAY = 86_400;
 
 export interface GatekeeperConfig {
   service: ServiceConfig;
@@ -9,6 +12,8 @@ export interface GatekeeperConfig {
     jwksUrl?: string | undefined;
     issuer?: string | undefined;
     audience?: string | undefined;
+    /** Seconds that a token may be good for. */
+    maxLifetime: number;
   };
   policyPath: string;
   /** Requests a second and at once, for each ghost; a rate of 0 is no limit. */
@@ -34,6 +39,7 @@ export function loadConfig(environment: Environment): GatekeeperConfig {
       GATEKEEPER_RATE_BURST: env.integer(0, 1_000_000, 0),
       GATEKEEPER_JWT_ISSUER: env.text().optional(),
       GATEKEEPER_JWT_AUDIENCE: env.text().optional(),
+      GATEKEEPER_JWT_MAX_LIFETIME: duration(60, 3660 * DAY).default(366 * DAY),
       ACCESS_POLICY_PATH: env.text().default('apps/gatekeeper/config/access-policies.yaml'),
       ACCESS_POLICY_WATCH: env.boolean(true),
     },
@@ -46,6 +52,7 @@ export function loadConfig(environment: Environment): GatekeeperConfig {
       jwksUrl: own.GATEKEEPER_JWKS_URL,
       issuer: own.GATEKEEPER_JWT_ISSUER,
       audience: own.GATEKEEPER_JWT_AUDIENCE,
+      maxLifetime: own.GATEKEEPER_JWT_MAX_LIFETIME,
     },
     readerUrl: own.GATEKEEPER_READER_URL,
     notaryUrl: own.GATEKEEPER_NOTARY_URL,

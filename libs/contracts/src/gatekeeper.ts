@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { metadata, name, text } from './common.js';
+import { metadata, name, text, timestamp } from './common.js';
 
 /** A path-like name. Without `.` and `..`, which another reader might resolve to a place that the policy did not mean. */
 const resource = text(1000, 1).refine(
@@ -39,6 +39,42 @@ export const introspectResponse = z.union([
   }),
 ]);
 export type IntrospectResponse = z.output<typeof introspectResponse>;
+
+/** One token by its `jti`, or all tokens of a ghost that were issued until now. An agent revokes within its own tenant only. */
+export const revokeTokensRequest = z
+  .object({
+    jti: text(200, 1).optional(),
+    ghost_id: name.optional(),
+    tenant_id: name.optional(),
+    reason: text(1000).default(''),
+  })
+  .refine((body) => (body.jti === undefined) !== (body.ghost_id === undefined), {
+    error: 'name exactly one of jti and ghost_id',
+    path: ['jti'],
+  });
+export type RevokeTokensRequest = z.input<typeof revokeTokensRequest>;
+
+/** What is revoked; exactly one of `jti` and `ghost_id`. */
+const revokedTokens = z.object({ tenant_id: z.string(), jti: z.string().optional(), ghost_id: z.string().optional() });
+
+export const revokeTokensResponse = z.object({ revoked: revokedTokens, revoked_at: timestamp });
+export type RevokeTokensResponse = z.output<typeof revokeTokensResponse>;
+
+export const revokedTokensQuery = z.object({ limit: z.coerce.number().int().min(1).max(1000).default(100) });
+export type RevokedTokensQuery = z.output<typeof revokedTokensQuery>;
+
+/** Newest first. `expires_at` is when no such token can be good any more, and the entry goes; null: it stays. */
+export const revokedTokensResponse = z.object({
+  revoked: z.array(
+    revokedTokens.extend({
+      revoked_at: timestamp,
+      revoked_by: z.string(),
+      reason: z.string(),
+      expires_at: timestamp.nullable(),
+    }),
+  ),
+});
+export type RevokedTokensResponse = z.output<typeof revokedTokensResponse>;
 
 /** A permission of a group. `index` is its place in the policy: groups by name (UTF-16 code units), permissions as they stand. */
 export const policyRule = z.object({

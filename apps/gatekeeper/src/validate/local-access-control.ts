@@ -15,7 +15,7 @@ export class LocalAccessControl extends AccessControl {
     super();
   }
 
-  authenticate(token: string): Promise<AgentPrincipal> {
+  async authenticate(token: string): Promise<AgentPrincipal> {
     return this.tokens.verify(token);
   }
 
