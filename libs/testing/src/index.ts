@@ -1,3 +1,4 @@
+export { startIdentityProvider, type TestIdentityProvider } from './identity-provider.js';
 export { ServiceHarness, startBesideGatekeeper, type Caller, type Pair } from './service-harness.js';
 export { startStandInGatekeeper, type AskedValidation, type StandInGatekeeper } from './stand-in-gatekeeper.js';
 export { createTestDatabase, testPostgresUrl, type TestDatabase } from './test-database.js';
