@@ -145,8 +145,9 @@ describe('revoked tokens', () => {
       expect(answer.body).toMatchObject({ status: 503, code: 'database_unavailable' });
       expect([await statusAt(restarted, token), await statusAt(restarted, other)]).toEqual([401, 200]);
       await waitFor('health', async () => {
-        const { body } = await request(restarted.url).get('/health');
-        return String((body as { revoked_tokens?: { problem?: string } }).revoked_tokens?.problem).includes('counts');
+        const answer = await request(restarted.url).get('/health');
+        const { revoked_tokens } = answer.body as { revoked_tokens?: { problem?: string } };
+        return answer.status === 503 && revoked_tokens?.problem?.includes('counts');
       });
     } finally {
       await query(`ALTER ROLE ${name} LOGIN`);

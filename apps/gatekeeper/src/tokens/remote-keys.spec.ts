@@ -1,4 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { type ServerResponse } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createLogger } from '#logging';
 import { startIdentityProvider, waitFor, type TestIdentityProvider } from '#testing';
@@ -138,7 +139,7 @@ describe("the identity provider's keys", () => {
     await settled(2);
   });
 
-  it.each<[string, (response: import('node:http').ServerResponse) => void]>([
+  it.each<[string, (response: ServerResponse) => void]>([
     ['an error', (response) => response.writeHead(500).end('{"keys":[]}')],
     ['a redirect', (response) => response.writeHead(302, { location: '/elsewhere' }).end()],
     ['no JSON', (response) => response.end('<html>')],

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import { VerifiedTokens, type VerifiedToken } from './verified-tokens.js';
 
 const tokenOf = (token: string): VerifiedToken => ({
@@ -46,5 +47,26 @@ describe('verified tokens', () => {
     tokens.remove('a');
     tokens.remove('a');
     expect([tokens.size, tokens.bytes]).toEqual([0, 0]);
+  });
+
+  it('keep those that a list in the order of use would keep', () => {
+    const step = fc.record({ what: fc.constantFrom('get', 'add', 'remove'), text: fc.constantFrom(...'abcdef') });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
+        const tokens = new VerifiedTokens({ maxEntries: 3, maxBytes: 1e6 });
+        let model: string[] = [];
+        for (const { what, text } of steps) {
+          const known = model.includes(text);
+          if (what === 'get') expect(tokens.get(text)?.token).toBe(known ? text : undefined);
+          else if (what === 'add') tokens.add(tokenOf(text));
+          else tokens.remove(text);
+          if (known || what === 'add') model = model.filter((other) => other !== text);
+          if (what === 'add' || (what === 'get' && known)) model = [...model, text].slice(-3);
+          expect(tokens.size).toBe(model.length);
+        }
+        const left = [...'abcdef'].filter((text) => tokens.get(text));
+        expect(left).toEqual([...model].sort());
+      }),
+    );
   });
 });
