@@ -67,6 +67,7 @@ export class StandInRouter {
       if (stream) response.write(delta('all that came'));
     },
     break: (response, _text, stream) => {
+      if (!stream) response.setHeader('content-type', 'application/json');
       response.write(stream ? delta('half an ans') : '{"choices":', () => response.destroy());
     },
     error: (response) => {

@@ -52,3 +52,8 @@ export function sendJson(
 ): void {
   response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
 }
+
+export function sendProblem(response: ServerResponse, status: number, code: string, detail: string): void {
+  const body = { type: 'about:blank', title: 'Error', status, detail, code, request_id: 'r' };
+  sendJson(response, status, body, { 'content-type': 'application/problem+json' });
+}

@@ -1,6 +1,6 @@
 import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { sessionEndRequest, sessionStartRequest } from '#contracts';
-import { JsonServer, sendJson } from './json-server.js';
+import { JsonServer, sendJson, sendProblem } from './json-server.js';
 
 /** A guardian for tests: certifies everybody but those whom a test names. */
 export class StandInGuardian extends JsonServer {
@@ -13,11 +13,11 @@ export class StandInGuardian extends JsonServer {
   protected handle(request: IncomingMessage, response: ServerResponse, body: Record<string, unknown>): void {
     const path = request.url ?? '';
     const failure = this.failing.get(path);
-    if (failure !== undefined) return problem(response, failure, 'outage', 'outage');
+    if (failure !== undefined) return sendProblem(response, failure, 'outage', 'outage');
     if (path === '/session/start') {
       const session = sessionStartRequest.parse(body);
       if (this.uncertified.has(session.agent))
-        return problem(response, 403, 'not_certified', `Agent '${session.agent}' lacks a valid certificate`);
+        return sendProblem(response, 403, 'not_certified', `Agent '${session.agent}' lacks a valid certificate`);
       this.started.push(session);
       return sendJson(response, 200, { allowed: true, reason: 'certified' });
     }
@@ -25,9 +25,4 @@ export class StandInGuardian extends JsonServer {
     this.ended.push(ending);
     sendJson(response, 200, { ...ending, agent: 'someone', duration_seconds: 0 });
   }
-}
-
-function problem(response: ServerResponse, status: number, code: string, detail: string): void {
-  const body = { type: 'about:blank', title: 'Error', status, detail, code, request_id: 'r' };
-  sendJson(response, status, body, { 'content-type': 'application/problem+json' });
 }

@@ -1,7 +1,7 @@
 import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { type z } from 'zod';
 import { telemetryBatch } from '#contracts';
-import { JsonServer, sendJson } from './json-server.js';
+import { JsonServer, sendJson, sendProblem } from './json-server.js';
 
 type Batch = z.output<typeof telemetryBatch>;
 
@@ -14,7 +14,7 @@ export class StandInTelemetry extends JsonServer {
 
   protected handle(_request: IncomingMessage, response: ServerResponse, body: Record<string, unknown>): void {
     this.attempts++;
-    if (this.status !== undefined) return sendJson(response, this.status, {});
+    if (this.status !== undefined) return sendProblem(response, this.status, 'outage', 'outage');
     const batch = telemetryBatch.parse(body);
     this.usage.push(...batch.usage);
     this.events.push(...batch.events);

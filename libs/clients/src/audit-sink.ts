@@ -2,6 +2,7 @@ import { HttpSink, type AuditSink } from '#audit';
 import { type ServiceConfig } from '#config';
 import { ServiceError } from '#errors';
 import { type ServiceTokens } from '#http';
+import { type Logger } from '#logging';
 import { GatekeeperClient } from './gatekeeper-client.js';
 
 /** What the gatekeeper says of events that it will never take: 400 (not well formed) and 413. */
@@ -15,11 +16,13 @@ const INGEST_TIMEOUT_MS = 30_000;
 export function createAuditSink(
   { peers }: { peers: Pick<ServiceConfig['peers'], 'gatekeeper'> },
   tokens: ServiceTokens,
+  logger?: Logger,
 ): AuditSink {
   const client = new GatekeeperClient({
     name: 'gatekeeper',
     url: peers.gatekeeper,
     tokens,
+    logger,
     timeoutMs: INGEST_TIMEOUT_MS,
   });
   return new HttpSink({

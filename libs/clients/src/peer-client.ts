@@ -1,16 +1,22 @@
 import CircuitBreaker from 'opossum';
-import { Pool, type Dispatcher } from 'undici';
+import { Pool } from 'undici';
 import { type z } from 'zod';
-import { problem, type Problem, type ServiceName } from '#contracts';
-import { ServiceError, type ErrorKind } from '#errors';
+import { type ServiceName } from '#contracts';
+import { ServiceError } from '#errors';
 import { type ServiceTokens } from '#http';
+import { type Logger } from '#logging';
+import { parseJson, refusalOf, retryAfterOf, type PeerAnswer } from './peer-answer.js';
+import { PeerFailure } from './peer-failure.js';
 
 export interface PeerOptions {
   name: ServiceName;
   url: string;
   tokens: ServiceTokens;
-  /** Milliseconds until an answer must be complete. */
+  logger?: Logger | undefined;
+  /** Milliseconds until an answer must be complete; each try has as many. */
   timeoutMs?: number;
+  /** Milliseconds after which a peer that kept failing is tried again. */
+  breakMs?: number;
 }
 
 export interface PeerCall<S extends z.ZodType> {
@@ -26,26 +32,22 @@ export interface PeerCall<S extends z.ZodType> {
 }
 
 const DEFAULT_TIMEOUT_MS = 5000;
+const DEFAULT_BREAK_MS = 2000;
 const CONNECTIONS = 64;
-const KINDS: Partial<Record<number, ErrorKind>> = {
-  400: 'invalid',
-  401: 'unauthenticated',
-  403: 'forbidden',
-  404: 'not_found',
-  409: 'conflict',
-  413: 'too_large',
-  429: 'rate_limited',
-};
+/** The longest that any service says to another: a registry of some thousand models. */
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 
 /**
- * Calls to one other service over a keep-alive pool: timeout, one retry of idempotent calls, circuit breaker, service token.
- * The peer's refusals (4xx) come back as ServiceError with its own detail and code. An outage (no answer, 5xx, an answer that is
- * not what the contract says) is always `unavailable`, never taken for a refusal.
+ * Calls to one other service over a keep-alive pool: timeout, one retry of idempotent calls, circuit breaker, a service token for
+ * each try. The peer's refusals (problem documents with 4xx) come back as ServiceError with its own detail and code. An outage is
+ * always `unavailable`, never taken for a refusal: no answer, 5xx, an answer that is not what the contract says or not the peer's,
+ * and a 401 for this service's own token, which is nobody's fault but the operator's.
  */
 export class PeerClient {
   readonly pool: Pool;
-  private readonly breaker: CircuitBreaker<[Dispatcher.RequestOptions], { status: number; text: string }>;
+  private readonly breaker: CircuitBreaker<[() => Promise<unknown>], unknown>;
   private readonly timeoutMs: number;
+  private keyRefused = false;
 
   constructor(private readonly options: PeerOptions) {
     this.timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
@@ -53,42 +55,31 @@ export class PeerClient {
       connections: CONNECTIONS,
       connect: { timeout: 2000 },
       keepAliveTimeout: 30_000,
+      maxResponseSize: MAX_ANSWER_BYTES,
     });
-    this.breaker = new CircuitBreaker((request: Dispatcher.RequestOptions) => this.exchange(request), {
+    this.breaker = new CircuitBreaker((exchange: () => Promise<unknown>) => exchange(), {
       timeout: false,
       volumeThreshold: 10,
       errorThresholdPercentage: 50,
-      resetTimeout: 2000,
+      resetTimeout: options.breakMs ?? DEFAULT_BREAK_MS,
     });
   }
 
   /** @throws ServiceError as the class says */
   async call<S extends z.ZodType>(call: PeerCall<S>): Promise<z.output<S>> {
-    const request = {
-      method: call.method,
-      path: call.path,
-      headers: await this.headers(call),
-      body: jsonOf(call.body),
-    };
-    const answer = await this.attempt(request).catch((error: unknown) => {
-      if (call.idempotent && !this.breaker.opened) return this.attempt(request);
+    const body = jsonOf(call.body);
+    const exchange = () => this.exchange(call, body);
+    const answer = await this.attempt(exchange).catch((error: unknown) => {
+      if (call.idempotent && !this.breaker.opened) return this.attempt(exchange);
       throw error;
     });
-    if (answer.status >= 400) throw refusal(answer.status, answer.text);
-    const parsed = call.response.safeParse(parseJson(answer.text));
-    if (!parsed.success) throw this.outage(new Error(`unexpected answer: ${parsed.error.message}`));
-    return parsed.data;
+    if (answer instanceof ServiceError) throw answer;
+    return answer;
   }
 
-  /** Headers for a call; also for those that stream and so do not go through `call`. */
-  async headers({
-    agentToken,
-    requestId,
-  }: {
-    agentToken?: string;
-    requestId?: string | undefined;
-  }): Promise<Record<string, string>> {
-    const token = agentToken ?? (await this.options.tokens.issueFor(this.options.name));
+  /** Headers for one call, of which no other may be made; also for those that stream and so do not go through `call`. */
+  headers({ agentToken, requestId }: { agentToken?: string; requestId?: string | undefined }): Record<string, string> {
+    const token = agentToken ?? this.options.tokens.issueFor(this.options.name);
     return {
       authorization: `Bearer ${token}`,
       'content-type': 'application/json',
@@ -100,7 +91,7 @@ export class PeerClient {
     const { name } = this.options;
     return new ServiceError('unavailable', `${name}_unavailable`, `The ${name} service does not answer`, {
       cause,
-      retryAfter: 1,
+      retryAfter: (cause instanceof PeerFailure && cause.retryAfter) || 1,
     });
   }
 
@@ -110,51 +101,59 @@ export class PeerClient {
     await this.pool.destroy();
   }
 
-  private async attempt(request: Dispatcher.RequestOptions): Promise<{ status: number; text: string }> {
+  private async attempt<T>(exchange: () => Promise<T>): Promise<T> {
     try {
-      return await this.breaker.fire(request);
+      return (await this.breaker.fire(exchange)) as T;
     } catch (error) {
       throw this.outage(error);
     }
   }
 
-  /** A 5xx counts as a failure for the breaker; a 4xx is an answer. */
-  private async exchange(request: Dispatcher.RequestOptions): Promise<{ status: number; text: string }> {
-    const response = await this.pool.request({ ...request, signal: AbortSignal.timeout(this.timeoutMs) });
-    const text = await response.body.text();
-    if (response.statusCode >= 500)
-      throw new Error(`${this.options.name} answered ${response.statusCode}: ${text.slice(0, 500)}`);
-    return { status: response.statusCode, text };
+  /** A refusal is an answer; everything that is thrown counts as a failure for the breaker. */
+  private async exchange<S extends z.ZodType>(
+    call: PeerCall<S>,
+    body: string | null,
+  ): Promise<z.output<S> | ServiceError> {
+    const {
+      statusCode: status,
+      headers,
+      body: stream,
+    } = await this.pool.request({
+      method: call.method,
+      path: call.path,
+      headers: this.headers(call),
+      body,
+      signal: AbortSignal.timeout(this.timeoutMs),
+    });
+    const answer: PeerAnswer = { status, headers, text: await stream.text() };
+    if (status >= 200 && status < 300) return this.contentOf(answer, call.response);
+    const refusal = refusalOf(answer);
+    if (!refusal) throw this.failure(`answered ${status}: ${answer.text.slice(0, 500)}`, answer);
+    if (status === 401 && call.agentToken === undefined) throw this.ownTokenRefused();
+    return refusal;
   }
-}
 
-/** The peer's own words, as a ServiceError. */
-export function refusal(status: number, text: string): ServiceError {
-  const parsed = problem.safeParse(parseJson(text));
-  const given: Partial<Problem> = parsed.success ? parsed.data : {};
-  const {
-    type: _type,
-    title: _title,
-    status: _status,
-    request_id: _id,
-    detail,
-    code,
-    error: _error,
-    ...extensions
-  } = given;
-  return new ServiceError(KINDS[status] ?? 'invalid', code ?? 'refused', detail ?? `refused with status ${status}`, {
-    extensions,
-  });
+  private contentOf<S extends z.ZodType>(answer: PeerAnswer, schema: S): z.output<S> {
+    const parsed = schema.safeParse(parseJson(answer.text));
+    if (!parsed.success) throw this.failure(`gave an unexpected answer: ${parsed.error.message}`, answer);
+    this.keyRefused = false;
+    return parsed.data;
+  }
+
+  private failure(what: string, { headers }: PeerAnswer): PeerFailure {
+    return new PeerFailure(`${this.options.name} ${what}`, retryAfterOf(headers));
+  }
+
+  /** Told once, not with every call. */
+  private ownTokenRefused(): PeerFailure {
+    const { name, logger } = this.options;
+    const message = `the ${name} does not accept this service's own token (401): SERVICE_KEY must be the same in both, and their clocks must agree`;
+    if (!this.keyRefused) logger?.error({ peer: name }, message);
+    this.keyRefused = true;
+    return new PeerFailure(message);
+  }
 }
 
 function jsonOf(body: unknown): string | null {
   return body === undefined ? null : JSON.stringify(body);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -2,6 +2,7 @@ import { type DynamicModule, Injectable, Module, type OnApplicationShutdown } fr
 import { ModuleRef } from '@nestjs/core';
 import { type ServiceConfig } from '#config';
 import { AccessControl, ServiceTokens } from '#http';
+import { type Logger } from '#logging';
 import { GatekeeperClient } from './gatekeeper-client.js';
 import { GuardianClient } from './guardian-client.js';
 import { type PeerClient, type PeerOptions } from './peer-client.js';
@@ -29,13 +30,13 @@ class PeersShutdown implements OnApplicationShutdown {
 /** Typed clients of the other services, and access control by way of the gatekeeper, as global providers. */
 @Module({})
 export class PeersModule {
-  static forRoot(service: ServiceConfig): DynamicModule {
+  static forRoot(service: ServiceConfig, logger: Logger): DynamicModule {
     const clients = Object.entries(CLIENTS).map(([name, Client]) => ({
       provide: Client,
       inject: [ServiceTokens],
       useFactory: (tokens: ServiceTokens) => {
         const peer = name as keyof typeof CLIENTS;
-        return new Client({ name: peer, url: service.peers[peer], tokens } satisfies PeerOptions);
+        return new Client({ name: peer, url: service.peers[peer], tokens, logger } satisfies PeerOptions);
       },
     }));
     return {

@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { Body, Controller, Get, Module, Param, Post, Query } from '@nestjs/common';
 import { APP_GUARD, NestFactory } from '@nestjs/core';
 import { type NestExpressApplication } from '@nestjs/platform-express';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import request from 'supertest';
 import { z } from 'zod';
 import { ServiceError } from '#errors';
@@ -86,11 +86,13 @@ class SampleAccess extends AccessControl {
   }
 }
 
+const tokens = new ServiceTokens('router', KEY);
+
 @Module({
   controllers: [SampleController],
   providers: [
     { provide: AccessControl, useClass: SampleAccess },
-    { provide: ServiceTokens, useValue: new ServiceTokens('router', KEY) },
+    { provide: ServiceTokens, useValue: tokens },
     { provide: AccessSettings, useValue: { serviceAuthDisabled: false } },
     { provide: APP_GUARD, useClass: AccessGuard },
   ],
@@ -218,12 +220,33 @@ describe('the HTTP side that every service shares', () => {
   it('tells services from agents by their token, each checked against its own key', async () => {
     const as = async (token: string, path: string) => request(url).get(path).set('authorization', `Bearer ${token}`);
     const lobby = new ServiceTokens('lobby', KEY);
-    expect((await as(await lobby.issueFor('router'), '/sample/service')).text).toBe('yes');
-    expect((await as(await lobby.issueFor('guardian'), '/sample/service')).status).toBe(401);
-    expect(
-      (await as(await new ServiceTokens('lobby', 'z'.repeat(40)).issueFor('router'), '/sample/service')).status,
-    ).toBe(401);
+    expect((await as(lobby.issueFor('router'), '/sample/service')).text).toBe('yes');
+    expect((await as(lobby.issueFor('guardian'), '/sample/service')).status).toBe(401);
+    expect((await as(new ServiceTokens('lobby', 'z'.repeat(40)).issueFor('router'), '/sample/service')).status).toBe(
+      401,
+    );
     expect((await as('good', '/sample/service')).body).toMatchObject({ status: 403, code: 'service_token_required' });
+  });
+
+  it("takes a service's token once, on whatever route", async () => {
+    const once = new ServiceTokens('lobby', KEY).issueFor('router');
+    const as = async (path: string) => request(url).get(path).set('authorization', `Bearer ${once}`);
+    expect((await as('/sample/service')).status).toBe(200);
+    expect((await as('/sample/who')).body).toMatchObject({ status: 401, detail: 'Invalid or expired token' });
+  });
+
+  it('says 503, and not 401, to services that it cannot remember any more', async () => {
+    const full = new ServiceTokens('router', KEY, { replayCapacity: 0 });
+    const accept = jest.spyOn(tokens, 'accept').mockImplementation((token) => full.accept(token));
+    try {
+      const answer = await request(url)
+        .get('/sample/service')
+        .set('authorization', `Bearer ${new ServiceTokens('lobby', KEY).issueFor('router')}`);
+      expect(answer.body).toMatchObject({ status: 503, code: 'too_many_service_calls' });
+      expect(answer.headers['retry-after']).toBe('1');
+    } finally {
+      accept.mockRestore();
+    }
   });
 
   it('asks for the right that a route requires, of agents', async () => {

@@ -15,5 +15,6 @@ export {
   type ServicePrincipal,
   type ServiceRequest,
 } from './request.js';
-export { ServiceTokens } from './service-token.js';
+export { ServiceTokenError, type ServiceTokenFault } from './service-token-error.js';
+export { ServiceTokens, type ServiceTokenOptions } from './service-token.js';
 export { JsonAdapter } from './json-adapter.js';

@@ -10,6 +10,7 @@ import { AccessGuard, AccessSettings, ServiceTokens } from '#http';
 import { type Logger } from '#logging';
 import { MetricsModule } from '#metrics';
 import { LOGGER } from './logger.token.js';
+import { serviceTokens } from './service-tokens.provider.js';
 
 export interface ServiceModuleOptions extends Pick<DatabaseOptions, 'entities' | 'migrations'> {
   service: ServiceConfig;
@@ -37,12 +38,12 @@ export function peerServiceModules(options: ServiceModuleOptions): DynamicModule
   const { service, logger } = options;
   return [
     ServiceModule.forRoot(options),
-    PeersModule.forRoot(service),
+    PeersModule.forRoot(service, logger),
     AuditModule.forRoot({
       service,
       logger,
       inject: [ServiceTokens],
-      createSink: (tokens: ServiceTokens) => createAuditSink(service, tokens),
+      createSink: (tokens: ServiceTokens) => createAuditSink(service, tokens, logger),
     }),
   ];
 }
@@ -69,7 +70,7 @@ export class ServiceModule {
       ],
       providers: [
         { provide: LOGGER, useValue: logger },
-        { provide: ServiceTokens, useValue: new ServiceTokens(service.name, service.auth.serviceKey) },
+        serviceTokens(service),
         { provide: AccessSettings, useValue: { serviceAuthDisabled: service.auth.disabled } },
         { provide: APP_GUARD, useClass: AccessGuard },
         AuthenticationWarning,

@@ -29,7 +29,7 @@ export function agentToken(
     .sign(new TextEncoder().encode(secret));
 }
 
-/** A token with which one service calls another. */
-export function serviceToken(from: ServiceName, to: ServiceName, key = TEST_SERVICE_KEY): Promise<string> {
+/** A token for one call of one service to another. */
+export async function serviceToken(from: ServiceName, to: ServiceName, key = TEST_SERVICE_KEY): Promise<string> {
   return new ServiceTokens(from, key).issueFor(to);
 }
