@@ -282,6 +282,25 @@ describe('PeerClient', () => {
     expect(seen).toHaveLength(15);
   });
 
+  it('has a limit to how many calls wait, and tells of calls and outages', async () => {
+    const told: string[] = [];
+    const meter = {
+      begun: () => told.push('begun'),
+      ended: () => told.push('ended'),
+      outage: (peer: string) => told.push(`outage of ${peer}`),
+    };
+    connect({ maxPending: 2, meter });
+    handle = () => undefined;
+    const two = [call(), call()].map((waiting) => expect(waiting).rejects.toMatchObject(unavailable));
+    const third: unknown = await call({ idempotent: true }).catch((reason: unknown) => reason);
+    expect(third).toMatchObject(unavailable);
+    expect(errorMessage(third)).toContain('2 calls to the guardian are under way already');
+    await Promise.all(two);
+    expect(told.sort()).toEqual(['begun', 'begun', 'ended', 'ended', ...Array<string>(3).fill('outage of guardian')]);
+    handle = (_request, response) => response.end('{"n":1}');
+    expect(await call()).toEqual({ n: 1 });
+  });
+
   it('leaves nobody waiting when it is closed', async () => {
     connect({ timeoutMs: 60_000 });
     handle = () => undefined;

@@ -13,10 +13,20 @@ export interface PeerOptions {
   url: string;
   tokens: ServiceTokens;
   logger?: Logger | undefined;
+  meter?: PeerMeter | undefined;
   /** Milliseconds until an answer must be complete; each try has as many. */
   timeoutMs?: number;
   /** Milliseconds after which a peer that kept failing is tried again. */
   breakMs?: number;
+  /** Calls that may be under way; further ones are an outage at once. */
+  maxPending?: number;
+}
+
+/** Told of what operators watch. */
+export interface PeerMeter {
+  begun: () => void;
+  ended: () => void;
+  outage: (peer: ServiceName) => void;
 }
 
 export interface PeerCall<S extends z.ZodType> {
@@ -33,6 +43,8 @@ export interface PeerCall<S extends z.ZodType> {
 
 const DEFAULT_TIMEOUT_MS = 5000;
 const DEFAULT_BREAK_MS = 2000;
+/** With a peer that hangs, more would only fill the memory until they time out. */
+const DEFAULT_MAX_PENDING = 4096;
 const CONNECTIONS = 64;
 /** The longest that any service says to another: a registry of some thousand models. */
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
@@ -48,6 +60,7 @@ export class PeerClient {
   private readonly breaker: CircuitBreaker<[() => Promise<unknown>], unknown>;
   private readonly timeoutMs: number;
   private keyRefused = false;
+  private pending = 0;
 
   constructor(private readonly options: PeerOptions) {
     this.timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
@@ -67,14 +80,17 @@ export class PeerClient {
 
   /** @throws ServiceError as the class says */
   async call<S extends z.ZodType>(call: PeerCall<S>): Promise<z.output<S>> {
-    const body = jsonOf(call.body);
-    const exchange = () => this.exchange(call, body);
-    const answer = await this.attempt(exchange).catch((error: unknown) => {
-      if (call.idempotent && !this.breaker.opened) return this.attempt(exchange);
-      throw error;
-    });
-    if (answer instanceof ServiceError) throw answer;
-    return answer;
+    const { name, maxPending = DEFAULT_MAX_PENDING, meter } = this.options;
+    if (this.pending >= maxPending)
+      throw this.outage(new PeerFailure(`${maxPending} calls to the ${name} are under way already`));
+    this.pending++;
+    meter?.begun();
+    try {
+      return await this.tryTwice(call);
+    } finally {
+      this.pending--;
+      meter?.ended();
+    }
   }
 
   /** Headers for one call, of which no other may be made; also for those that stream and so do not go through `call`. */
@@ -88,7 +104,8 @@ export class PeerClient {
   }
 
   outage(cause: unknown): ServiceError {
-    const { name } = this.options;
+    const { name, meter } = this.options;
+    meter?.outage(name);
     return new ServiceError('unavailable', `${name}_unavailable`, `The ${name} service does not answer`, {
       cause,
       retryAfter: (cause instanceof PeerFailure && cause.retryAfter) || 1,
@@ -99,6 +116,17 @@ export class PeerClient {
     this.breaker.shutdown();
     // Not close(): that would wait for answers that nobody waits for any more.
     await this.pool.destroy();
+  }
+
+  private async tryTwice<S extends z.ZodType>(call: PeerCall<S>): Promise<z.output<S>> {
+    const body = jsonOf(call.body);
+    const exchange = () => this.exchange(call, body);
+    const answer = await this.attempt(exchange).catch((error: unknown) => {
+      if (call.idempotent && !this.breaker.opened) return this.attempt(exchange);
+      throw error;
+    });
+    if (answer instanceof ServiceError) throw answer;
+    return answer;
   }
 
   private async attempt<T>(exchange: () => Promise<T>): Promise<T> {

@@ -6,6 +6,7 @@ import { type Logger } from '#logging';
 import { GatekeeperClient } from './gatekeeper-client.js';
 import { GuardianClient } from './guardian-client.js';
 import { type PeerClient, type PeerOptions } from './peer-client.js';
+import { PeerMetrics } from './peer-metrics.js';
 import { RemoteAccessControl } from './remote-access-control.js';
 import { RouterClient } from './router-client.js';
 import { TelemetryClient } from './telemetry-client.js';
@@ -33,16 +34,16 @@ export class PeersModule {
   static forRoot(service: ServiceConfig, logger: Logger): DynamicModule {
     const clients = Object.entries(CLIENTS).map(([name, Client]) => ({
       provide: Client,
-      inject: [ServiceTokens],
-      useFactory: (tokens: ServiceTokens) => {
+      inject: [ServiceTokens, PeerMetrics],
+      useFactory: (tokens: ServiceTokens, meter: PeerMetrics) => {
         const peer = name as keyof typeof CLIENTS;
-        return new Client({ name: peer, url: service.peers[peer], tokens, logger } satisfies PeerOptions);
+        return new Client({ name: peer, url: service.peers[peer], tokens, logger, meter } satisfies PeerOptions);
       },
     }));
     return {
       module: PeersModule,
       global: true,
-      providers: [...clients, { provide: AccessControl, useClass: RemoteAccessControl }, PeersShutdown],
+      providers: [...clients, { provide: AccessControl, useClass: RemoteAccessControl }, PeerMetrics, PeersShutdown],
       exports: [...Object.values(CLIENTS), AccessControl],
     };
   }
