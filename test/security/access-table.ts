@@ -89,7 +89,33 @@ const TABLES: Record<ServiceName, Omit<Row, 'service'>[]> = {
       path: '/badges/New/reader',
       rule: right('write', 'guardian/badges/New'),
     },
+    { endpoint: 'GET /badges/{ghost_id}/{badge}', path: `/badges/${AGENT}/reader`, rule: authenticated },
+    {
+      endpoint: 'GET /badges/{ghost_id}/{badge}',
+      path: `/badges/${OTHER}/reader`,
+      rule: right('read', `guardian/badges/${OTHER}`),
+    },
     { endpoint: 'GET /certificates', rule: authenticated },
+    { endpoint: 'GET /certificates/{agent}/current', path: `/certificates/${AGENT}/current`, rule: authenticated },
+    {
+      endpoint: 'GET /certificates/{agent}/current',
+      path: `/certificates/${OTHER}/current`,
+      rule: right('read', `guardian/certificates/${OTHER}`),
+    },
+    {
+      endpoint: 'POST /certificates/{agent}/renew',
+      path: '/certificates/New/renew',
+      body: () => ({}),
+      rule: right('write', 'guardian/certificates/New'),
+    },
+    { endpoint: 'GET /signing-keys', rule: authenticated },
+    { endpoint: 'POST /signing-keys/rotate', rule: right('write', 'guardian/signing-keys') },
+    {
+      endpoint: 'POST /signing-keys/{key_id}/revoke',
+      path: `/signing-keys/${'0'.repeat(64)}/revoke`,
+      body: () => ({}),
+      rule: right('write', 'guardian/signing-keys'),
+    },
     {
       endpoint: 'GET /certificates',
       path: `/certificates?agent=${OTHER}`,
@@ -113,6 +139,12 @@ const TABLES: Record<ServiceName, Omit<Row, 'service'>[]> = {
     {
       endpoint: 'POST /session/start',
       body: () => ({ agent: OTHER, session_id: randomUUID() }),
+      rule: right('write', `guardian/sessions/${OTHER}`),
+    },
+    { endpoint: 'POST /session/heartbeat', body: () => ({ session_id: OWN_SESSION }), rule: authenticated },
+    {
+      endpoint: 'POST /session/heartbeat',
+      body: () => ({ session_id: OTHERS_SESSION }),
       rule: right('write', `guardian/sessions/${OTHER}`),
     },
     { endpoint: 'POST /session/end', body: () => ({ session_id: OWN_SESSION }), rule: authenticated },
