@@ -66,6 +66,12 @@ const TABLES: Record<ServiceName, Omit<Row, 'service'>[]> = {
     { endpoint: 'POST /v1/policy/explain', body: () => ECHO, rule: agent(403) },
     { endpoint: 'POST /v1/policy/reload', rule: right('write', 'gatekeeper/policy') },
     { endpoint: 'POST /v1/tokens/introspect', body: () => ({ token: 'x' }), rule: serviceOnly },
+    {
+      endpoint: 'POST /v1/tokens/revoke',
+      body: () => ({ jti: randomUUID() }),
+      rule: right('write', 'gatekeeper/tokens'),
+    },
+    { endpoint: 'GET /v1/tokens/revoked', rule: right('read', 'gatekeeper/tokens') },
     { endpoint: 'POST /v1/audit/events', body: () => ({ events: [event()] }), rule: serviceOnly },
     { endpoint: 'GET /v1/audit/events', rule: right('read', 'audit/events') },
     {

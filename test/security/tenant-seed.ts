@@ -58,6 +58,8 @@ export async function seedTenant(plane: ControlPlane, group: string): Promise<Se
   await succeed(ask(plane.telemetry.url, 'POST /v1/telemetry/batch', telemetry, { usage: [usage] }));
   const gatekeeper = await serviceToken('lobby', 'gatekeeper');
   await succeed(ask(plane.gatekeeper.url, 'POST /v1/audit/events', gatekeeper, { events: [recorded] }));
+  const revoked = { jti: randomUUID(), reason: SECRET };
+  await succeed(ask(plane.gatekeeper.url, 'POST /v1/tokens/revoke', await own(), revoked));
   // What is missing after that, the test names.
   await waitFor('everything that was said to be stored', async () =>
     [...(await rowsOf(plane, tenant)).values()].every((rows) => rows.length > 0),
@@ -72,6 +74,7 @@ export async function seedTenant(plane: ControlPlane, group: string): Promise<Se
       ['gatekeeper', `GET /v1/audit/events?ghost_id=${AGENT}&action=keep`],
       ['gatekeeper', 'GET /v1/audit/events?entity=keep:keep'],
       ['gatekeeper', `GET /v1/audit/events/${eventId}`],
+      ['gatekeeper', 'GET /v1/tokens/revoked'],
       ['telemetry', 'GET /v1/telemetry/events'],
       ['telemetry', 'GET /v1/telemetry/events?component=keep&event_type=keep'],
       ['telemetry', 'GET /v1/usage/summary?group_by=model'],
@@ -86,6 +89,7 @@ export async function seedTenant(plane: ControlPlane, group: string): Promise<Se
       ['lobby', `GET /v1/history?before=${message!.id}`, { status: 400 }],
     ],
     writes: [
+      ['gatekeeper', 'POST /v1/tokens/revoke', { jti: revoked.jti, reason: 'taken' }],
       ['lobby', 'DELETE /v1/history'],
       ['lobby', `DELETE /v1/history?ghost_id=${AGENT}`],
       ['telemetry', 'POST /v1/usage', { ...usage, model: 'taken', cost_usd: 0 }],
