@@ -107,7 +107,7 @@ async function startServers(
       GATEKEEPER_NOTARY_URL: database.urlOf('notary'),
       GATEKEEPER_JWKS_URL: `http://127.0.0.1:${(keys.address() as AddressInfo).port}/jwks.json`,
       JWT_SECRET_KEY: UNUSED,
-      SERVICE_KEY: UNUSED,
+      SERVICE_KEY: `${UNUSED} too`,
       GRAVITAS_HOME: join(directory, name),
       LOG_LEVEL: 'warn',
       ...more,

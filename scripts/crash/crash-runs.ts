@@ -101,7 +101,7 @@ export class CrashRuns {
       GATEKEEPER_DATABASE_URL: this.server.urlOf('runtime'),
       GATEKEEPER_READER_URL: this.server.urlOf('reader'),
       GATEKEEPER_NOTARY_URL: this.server.urlOf('notary'),
-      SERVICE_KEY: UNUSED_SECRET,
+      SERVICE_KEY: `${UNUSED_SECRET} either`,
       JWT_SECRET_KEY: UNUSED_SECRET,
       AUDIT_SPOOL_DIR: this.spool,
       AUDIT_DURABILITY: this.options.durability,

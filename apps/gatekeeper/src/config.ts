@@ -1,4 +1,4 @@
-import { env, loadServiceConfig, type Environment, type ServiceConfig } from '#config';
+import { ConfigError, env, loadServiceConfig, type Environment, type ServiceConfig } from '#config';
 import { duration } from '#contracts';
 
 const DAY = 86_400;
@@ -45,6 +45,9 @@ export function loadConfig(environment: Environment): GatekeeperConfig {
     },
     environment,
   );
+  // Who makes agents' tokens with that key could make services' tokens, and services may do anything.
+  if (!service.auth.disabled && own.JWT_SECRET_KEY === service.auth.serviceKey)
+    throw new ConfigError('gatekeeper', ['JWT_SECRET_KEY: is the same as SERVICE_KEY; give each a value of its own']);
   return {
     service,
     jwt: {
