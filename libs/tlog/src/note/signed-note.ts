@@ -70,7 +70,7 @@ export function formatSignature({ name, keyId, signature }: NoteSignature): stri
  * @throws TlogError tlog_argument when the text cannot be one, or there would be no signature
  */
 export function signNote(text: string, signers: readonly NoteSigner[], others: readonly NoteSignature[] = []): string {
-  expectArgument(text.endsWith('\n') && text.length > 1, 'note: the text must end with a newline');
+  expectArgument(text.endsWith('\n'), 'note: the text must end with a newline');
   const signatures = [
     ...others,
     ...signers.map((signer) => ({ name: signer.name, keyId: signer.keyId, signature: signer.sign(text) })),

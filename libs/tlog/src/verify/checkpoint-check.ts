@@ -73,8 +73,8 @@ export class CheckpointCheck {
   }
 
   private async advance(size: number): Promise<void> {
-    const { done, value } = await this.kept.next();
-    this.next = done ? undefined : placeCheckpoint(value, this.log, size);
+    const next = await this.kept.next();
+    this.next = next.done ? undefined : placeCheckpoint(next.value, this.log, size);
   }
 
   private differs(kind: 'root' | 'fork', size: number, detail: string): Found {
