@@ -30,6 +30,14 @@ export default {
       to: { path: '@nestjs/' },
     },
     {
+      name: 'tlog-stands-alone',
+      comment:
+        'Whoever checks the trail must be able to read all that checks it: hashes, signatures, and what an event is.',
+      severity: 'error',
+      from: { path: '^libs/tlog/src/', pathNot: '\\.spec\\.ts$' },
+      to: { pathNot: '^(libs/tlog/src/|libs/contracts/src/index\\.ts$|(node:)?crypto$)' },
+    },
+    {
       name: 'no-deep-imports-into-a-lib',
       comment: 'A library is reached through its index, so that its inside can change.',
       severity: 'error',

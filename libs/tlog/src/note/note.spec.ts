@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { inspect } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { EMPTY_ROOT, leafHash } from '../merkle/hashing.js';
@@ -88,7 +89,7 @@ describe('keys', () => {
   it('keep their secret to themselves, but for the one who asks for it', () => {
     const secret = signer.exportSecret();
     const hidden = /^PRIVATE\+KEY\+.*\+(.*)$/.exec(secret)![1]!;
-    expect(JSON.stringify(signer) + String(signer)).not.toContain(hidden);
+    expect(JSON.stringify(signer) + inspect(signer, { depth: 9 })).not.toContain(hidden);
     expect(JSON.stringify(signer)).not.toContain('seed');
     expect(NoteSigner.parse(secret).exportSecret()).toBe(secret);
   });

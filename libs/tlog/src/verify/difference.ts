@@ -7,10 +7,11 @@
  * leaf_changed                   the leaf's hash is not the one of its event and its tile
  * leaf_extra                     a leaf `index` comes twice, or beyond the newest checkpoint: that one was rolled back, or the leaf put in
  * tile_missing, tile_changed     the hash over the leaf `index`, or over those from there on
- * checkpoint                     the checkpoint of size `index` is not signed by the log, or not one of it, or out of order
+ * checkpoint                     the checkpoint of size `index` is not signed by the log, or not one of it, or out of order; where it cannot
+ *                                even be read, `index` is as far as everything agreed
  * root                           the checkpoint of size `index` has another root than the leaves before it
  * fork                           the log has signed two histories of size `index`
- * rolled_back                    the log ends at `index`, and a checkpoint of it goes further
+ * rolled_back                    the newest checkpoint ends at `index`, and another one or a tile goes further
  */
 export type DifferenceKind =
   | 'event_missing'

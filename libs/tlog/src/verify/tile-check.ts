@@ -1,5 +1,5 @@
 import { type Hash, HASH_BYTES, sameHash } from '../merkle/hashing.js';
-import { firstLeaf, TILE_LEVELS, TILE_WIDTH, tileWidth, type Tile } from '../tiles/tile.js';
+import { firstLeaf, MAX_TILE_BYTES, TILE_LEVELS, TILE_WIDTH, tileWidth, type Tile } from '../tiles/tile.js';
 import { Found } from './difference.js';
 import { type LogSource } from './log-source.js';
 
@@ -7,6 +7,7 @@ import { type LogSource } from './log-source.js';
 export class TileCheck {
   /** Tiles looked at. */
   count = 0;
+  private wider: Tile | undefined;
   private readonly held: (Uint8Array | undefined)[] = Array.from({ length: TILE_LEVELS });
 
   /** @param size of the tree whose tiles they are */
@@ -30,6 +31,14 @@ export class TileCheck {
     throw changed(tile, index % TILE_WIDTH, 'has another hash than its leaves make');
   }
 
+  /** @throws Found when a tile goes further than the newest checkpoint */
+  end(): void {
+    if (!this.wider) return;
+    const { level, index } = this.wider;
+    const detail = `tile ${index} of level ${level} goes beyond the ${this.size} leaves of the newest checkpoint`;
+    throw new Found({ kind: 'rolled_back', index: this.size, detail });
+  }
+
   private async read(level: number, index: number): Promise<Uint8Array> {
     const tile: Tile = { level, index, width: tileWidth(level, index, this.size) };
     const bytes = await this.source.readTile(tile);
@@ -39,10 +48,13 @@ export class TileCheck {
         index: firstLeaf(tile),
         detail: `tile ${index} of level ${level} is gone`,
       });
-    if (bytes.length !== tile.width * HASH_BYTES) {
+    const due = tile.width * HASH_BYTES;
+    if (bytes.length < due || bytes.length > MAX_TILE_BYTES || bytes.length % HASH_BYTES !== 0) {
       const whole = Math.min(Math.floor(bytes.length / HASH_BYTES), tile.width - 1);
-      throw changed(tile, whole, `has ${bytes.length} bytes where ${tile.width * HASH_BYTES} are due`);
+      throw changed(tile, whole, `has ${bytes.length} bytes where ${due} are due`);
     }
+    // What it has beyond the log's end is told last: all that is before may differ, too.
+    if (bytes.length > due) this.wider = tile;
     this.count++;
     return bytes;
   }

@@ -82,6 +82,8 @@ class Verification {
     const latest = await this.source.latest();
     const head: PlacedCheckpoint =
       latest === null ? { size: 0, root: EMPTY_ROOT } : placeCheckpoint(latest, this.log, 0);
+    // Without a size there is nothing to hold leaves against.
+    if (head.problem && head.size === 0) throw head.problem;
     try {
       const tiles = new TileCheck(this.source, head.size);
       await this.leaves(head.size, tiles);
@@ -94,6 +96,7 @@ class Verification {
           detail: 'the newest checkpoint has another root than the leaves',
         });
       this.checkpoints.end(head.size);
+      tiles.end();
       await this.unlogged(head.size);
       this.options.onProgress?.(head.size, head.size);
       const { tenant } = this.options;
