@@ -8,18 +8,21 @@ export type Hash = Uint8Array;
 
 export const HASH_BYTES = 32;
 
-const LEAF = Buffer.from([0]);
 const NODE = 1;
+/** Nearly every entry fits; what is hashed here is never kept. */
+const leaf = Buffer.alloc(4096);
 
 /** The root of the tree without leaves: SHA-256 of nothing. */
 export const EMPTY_ROOT: Hash = hash('sha256', '', 'buffer');
 
 /** SHA-256(0x00 || entry). */
 export function leafHash(entry: Uint8Array): Buffer {
-  return hash('sha256', Buffer.concat([LEAF, entry]), 'buffer');
+  if (entry.length >= leaf.length) return hash('sha256', Buffer.concat([leaf.subarray(0, 1), entry]), 'buffer');
+  leaf.set(entry, 1);
+  return hash('sha256', leaf.subarray(0, 1 + entry.length), 'buffer');
 }
 
-/** Used again by each call: what is hashed is never kept. */
+/** The same for nodes. */
 const pair = Buffer.alloc(1 + 2 * HASH_BYTES, NODE);
 
 /** SHA-256(0x01 || left || right). @throws TlogError tlog_argument when one is not 32 bytes */

@@ -136,7 +136,7 @@ describe('inclusion', () => {
         for (let other = 0; other < size; other++) if (other !== index) refused({ index: other });
         for (const other of mutations(proof, bit)) refused({}, other);
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
   });
 
@@ -194,7 +194,7 @@ describe('consistency', () => {
         for (let other = 0; other <= size; other++) if (other !== oldSize) refused({ oldSize: other });
         for (const other of mutations(proof, bit)) refused({}, other);
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
   });
 

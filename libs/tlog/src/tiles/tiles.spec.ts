@@ -72,7 +72,7 @@ describe('tiles of a growing tree', () => {
         for (const tile of changedTiles(0, edge.size))
           expect(Buffer.from(shelf.tiles.get(`${tile.level}/${tile.index}`)!)).toEqual(naiveTile(tile));
       }),
-      { numRuns: 30 },
+      { numRuns: 12 },
     );
   });
 

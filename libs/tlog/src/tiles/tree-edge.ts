@@ -2,7 +2,7 @@ import { expectArgument, TlogError } from '../errors.js';
 import { Frontier } from '../merkle/frontier.js';
 import { HASH_BYTES, sameHash, type Hash } from '../merkle/hashing.js';
 import { TileHashReader, type TileSource } from './tile-hash-reader.js';
-import { MAX_TILE_BYTES, partialTiles, TILE_HEIGHT, TILE_LEVELS, TILE_WIDTH, type TileData } from './tile.js';
+import { MAX_TILE_BYTES, partialTiles, TILE_HEIGHT, TILE_WIDTH, type TileData } from './tile.js';
 
 /** Full tiles that may wait to be taken: 32 MiB, of a million leaves. */
 const MAX_WAITING = 4096;
@@ -17,19 +17,15 @@ interface Growing {
 }
 
 /**
- * A growing tree and its tiles: leaves go in, tiles come out. It holds the frontier and the one tile of each level that is not full, so
- * at most 59 KiB, whatever the size; and the full tiles that nobody has taken yet.
+ * A growing tree and its tiles: leaves go in, tiles come out. It holds the frontier and the one tile of each level that is not full: 8 KiB
+ * for each of at most seven levels, and a few dozen hashes; and the full tiles that nobody has taken yet.
  *
  * All of its state is in the tree's partial tiles: after a restart it is opened from those.
  */
 export class TreeEdge {
   private frontier = new Frontier();
-  private readonly growing: Growing[] = Array.from({ length: TILE_LEVELS }, () => ({
-    index: 0,
-    width: 0,
-    bytes: Buffer.alloc(MAX_TILE_BYTES),
-    changed: false,
-  }));
+  /** By level; those that the tree does not reach yet are not there. */
+  private readonly growing: Growing[] = [];
   private full: TileData[] = [];
 
   /**
@@ -47,7 +43,7 @@ export class TreeEdge {
       expectArgument(bytes !== undefined, 'the tile source gave fewer tiles than it was asked for');
       if (bytes.length < width * HASH_BYTES)
         throw new TlogError('tlog_malformed', `tile ${index} of level ${level} has fewer than ${width} hashes`);
-      const growing = edge.growing[level]!;
+      const growing = edge.growingAt(level);
       growing.bytes.set(bytes.subarray(0, width * HASH_BYTES));
       growing.width = width;
     });
@@ -97,11 +93,17 @@ export class TreeEdge {
     return [...this.takeFull(), ...partial];
   }
 
+  private growingAt(level: number): Growing {
+    while (this.growing.length <= level)
+      this.growing.push({ index: 0, width: 0, bytes: Buffer.alloc(MAX_TILE_BYTES), changed: false });
+    return this.growing[level]!;
+  }
+
   /** Puts the hash of a perfect subtree into its tile, where it has one. */
   private readonly keep = (treeLevel: number, hash: Hash): void => {
     if (treeLevel % TILE_HEIGHT !== 0) return;
     const level = treeLevel / TILE_HEIGHT;
-    const growing = this.growing[level]!;
+    const growing = this.growingAt(level);
     growing.bytes.set(hash, growing.width * HASH_BYTES);
     growing.width++;
     growing.changed = true;
