@@ -70,7 +70,6 @@ export {
   eventProofText,
   parseEventProofText,
   verifyEventProof,
-  type EventProof,
   type ProvenEvent,
 } from './proof/event-proof.js';
 export { type Difference, type DifferenceKind } from './verify/difference.js';

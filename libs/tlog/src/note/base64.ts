@@ -15,7 +15,7 @@ export function toBase64(bytes: Uint8Array): string {
 /** @throws TlogError tlog_malformed */
 export function hashFromBase64(text: string, what: string): Hash {
   // 32 bytes are 44 characters: what is longer need not be decoded.
-  const hash = text.length === 44 ? fromBase64(text, what) : undefined;
+  const hash = typeof text === 'string' && text.length === 44 ? fromBase64(text, what) : undefined;
   if (hash?.length !== HASH_BYTES) throw malformed(`${what}: expected 32 bytes in base64`);
   return hash;
 }

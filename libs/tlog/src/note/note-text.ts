@@ -13,6 +13,7 @@ const CONTROL = /[\0-\x09\x0b-\x1f]/;
  * @throws TlogError tlog_too_large, or tlog_malformed when it is not UTF-8 or has control characters other than the newline
  */
 export function decodeText(input: Uint8Array | string, what: string): string {
+  if (typeof input !== 'string' && !(input instanceof Uint8Array)) throw malformed(`${what}: expected text`);
   const bytes = typeof input === 'string' ? Buffer.byteLength(input) : input.length;
   if (bytes > MAX_NOTE_BYTES) throw new TlogError('tlog_too_large', `${what}: has more than ${MAX_NOTE_BYTES} bytes`);
   const text = typeof input === 'string' ? input : decodeUtf8(input, what);

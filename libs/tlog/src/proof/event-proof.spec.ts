@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { auditEvent, type AuditEvent } from '#contracts';
+import { auditEvent, eventProof as eventProofSchema, type AuditEvent, type EventProof } from '#contracts';
 import { signerOf } from '../../test/support/kept-log.js';
 import { naiveRoot, readerOf } from '../../test/support/trees.js';
 import { canonicalEvent } from '../event/canonical-event.js';
@@ -11,7 +11,7 @@ import { inclusionProof } from '../merkle/proofs.js';
 import { COSIGNATURE, NoteSigner } from '../note/keys.js';
 import { signCheckpoint } from '../note/checkpoint.js';
 import { parseNote, signNote } from '../note/signed-note.js';
-import { eventProof, eventProofText, parseEventProofText, verifyEventProof, type EventProof } from './event-proof.js';
+import { eventProof, eventProofText, parseEventProofText, verifyEventProof } from './event-proof.js';
 import { formatTlogProof, MAX_INCLUSION_HASHES, parseTlogProof } from './tlog-proof.js';
 
 const code = (expected: string): unknown => expect.objectContaining({ code: expected });
@@ -38,7 +38,7 @@ const proofOf = async (index: number): Promise<EventProof> =>
 describe('the proof of an event', () => {
   it('can be verified alone, as JSON and as text', async () => {
     for (let index = 0; index < SIZE; index++) {
-      const proof = JSON.parse(JSON.stringify(await proofOf(index))) as EventProof;
+      const proof = eventProofSchema.parse(JSON.parse(JSON.stringify(await proofOf(index))));
       expect(verifyEventProof(proof, signer.verifier)).toMatchObject({
         event: events[index],
         index,
@@ -102,6 +102,10 @@ describe('the proof of an event', () => {
     refused({ inclusion_proof: Array<string>(64).fill(proof.inclusion_proof[0]!) });
     refused({ inclusion_proof: ['AAAA'] });
     refused({ checkpoint: 'hello' });
+    refused({ event: null as unknown as AuditEvent });
+    refused({ inclusion_proof: 'AAAA' as unknown as string[] });
+    refused({ inclusion_proof: [1] as unknown as string[] });
+    refused({ checkpoint: { text: '' } as unknown as string });
     for (const index of [-1, 0.5, SIZE])
       expect(() => verifyEventProof({ ...proof, index }, signer.verifier)).toThrow(code('tlog_argument'));
 

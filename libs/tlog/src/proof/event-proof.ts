@@ -1,4 +1,4 @@
-import { type AuditEvent } from '#contracts';
+import { type AuditEvent, type EventProof } from '#contracts';
 import { malformed } from '../errors.js';
 import { canonicalEvent } from '../event/canonical-event.js';
 import { leafEntry } from '../event/leaf-entry.js';
@@ -8,16 +8,6 @@ import { hashFromBase64, toBase64 } from '../note/base64.js';
 import { openCheckpoint, type OpenedCheckpoint } from '../note/checkpoint.js';
 import { type NoteVerifier } from '../note/keys.js';
 import { formatTlogProof, MAX_INCLUSION_HASHES, parseTlogProof, type TlogProof } from './tlog-proof.js';
-
-/** What shows, with the log's public key and nothing else, that an event is in the trail. The JSON of `GET /v1/audit/proof/:id`. */
-export interface EventProof {
-  event: AuditEvent;
-  index: number;
-  /** Base64, from the leaf's sibling up to the child of the root. */
-  inclusion_proof: string[];
-  /** The signed note, with the witnesses' cosignatures. */
-  checkpoint: string;
-}
 
 export interface ProvenEvent {
   event: AuditEvent;
@@ -68,7 +58,7 @@ export function parseEventProofText(text: Uint8Array | string): EventProof {
 /**
  * Returns when the event, each member of it, is in the log.
  *
- * @param proof as the service answered it, or `parseEventProofText` read it; of its form the caller has made sure
+ * @param proof as the service answered it, or `parseEventProofText` read it; its form need not have been checked
  * @param log the key of the tenant's log, by the name of its origin
  * @throws TlogError tlog_malformed, tlog_argument, tlog_signature, tlog_origin; tlog_proof when the event is another one
  */
@@ -77,6 +67,7 @@ export function verifyEventProof(
   log: NoteVerifier | readonly NoteVerifier[],
   witnesses: readonly NoteVerifier[] = [],
 ): ProvenEvent {
+  if (typeof event !== 'object' || event === null) throw malformed('event: expected an object');
   const unproven = Object.keys(event).find((member) => !MEMBERS.has(member));
   if (unproven !== undefined) throw malformed(`event: a member that no leaf holds: ${unproven.slice(0, 100)}`);
   const opened = openCheckpoint(checkpoint, log, witnesses);
@@ -85,8 +76,9 @@ export function verifyEventProof(
   return { event, index, checkpoint: opened };
 }
 
-function hashesOf(texts: readonly string[]) {
-  if (texts.length > MAX_INCLUSION_HASHES) throw malformed('inclusion proof: too long');
+function hashesOf(texts: string[]) {
+  if (!Array.isArray(texts) || texts.length > MAX_INCLUSION_HASHES)
+    throw malformed(`inclusion proof: expected at most ${MAX_INCLUSION_HASHES} hashes`);
   return texts.map((text) => hashFromBase64(text, 'inclusion proof'));
 }
 

@@ -26,6 +26,7 @@ export function encodeBundle(entries: readonly Uint8Array[]): Buffer {
 
 /** The entries, as views of the bytes. @throws TlogError tlog_malformed unless they are `width` entries and nothing else */
 export function decodeBundle(bytes: Uint8Array, width: number): Uint8Array[] {
+  expectArgument(width >= 1 && width <= TILE_WIDTH, 'a bundle has 1 to 256 entries');
   const entries: Uint8Array[] = [];
   let at = 0;
   while (entries.length < width) {

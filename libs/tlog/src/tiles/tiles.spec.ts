@@ -7,7 +7,16 @@ import { verifyConsistency, verifyInclusion } from '../merkle/verify.js';
 import { decodeBundle, encodeBundle, MAX_ENTRY_BYTES } from './entry-bundle.js';
 import { TileHashReader, type TileSource } from './tile-hash-reader.js';
 import { bundlePath, parseTilePath, tilePath } from './tile-path.js';
-import { changedTiles, decodeTile, encodeTile, firstLeaf, partialTiles, tileWidth, type Tile } from './tile.js';
+import {
+  changedTiles,
+  decodeTile,
+  encodeTile,
+  firstLeaf,
+  levelWidth,
+  partialTiles,
+  tileWidth,
+  type Tile,
+} from './tile.js';
 import { TreeEdge } from './tree-edge.js';
 
 const code = (expected: string): unknown => expect.objectContaining({ code: expected });
@@ -189,6 +198,7 @@ describe('the arithmetic of tiles', () => {
       [6, 31],
     ]);
     expect([...changedTiles(most - 1, most)]).toEqual([{ level: 0, index: 2 ** 45 - 1, width: 255 }]);
+    expect(levelWidth(6, most)).toBe(31);
     expect(tileWidth(0, 2 ** 45 - 1, most)).toBe(255);
     expect(tileWidth(3, 2 ** 21, most)).toBe(0);
     expect(firstLeaf({ level: 6, index: 0 }, 31)).toBe(31 * 2 ** 48);
