@@ -72,6 +72,8 @@ export {
   verifyEventProof,
   type ProvenEvent,
 } from './proof/event-proof.js';
+export { openSeal, signSeal, type Seal } from './seal/seal.js';
+export { SealDigest } from './seal/seal-digest.js';
 export { type Difference, type DifferenceKind } from './verify/difference.js';
 export { type LogLeaf, type LogSource } from './verify/log-source.js';
 export { verifyLog, type LogVerdict, type VerifyLogOptions } from './verify/verify-log.js';

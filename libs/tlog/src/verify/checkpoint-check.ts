@@ -1,9 +1,12 @@
 import { TlogError } from '../errors.js';
 import { EMPTY_ROOT, sameHash, type Hash } from '../merkle/hashing.js';
-import { openCheckpoint, readCheckpoint, type Checkpoint, type OpenedCheckpoint } from '../note/checkpoint.js';
+import { openCheckpoint, readCheckpoint, type Checkpoint } from '../note/checkpoint.js';
 import { type NoteVerifier } from '../note/keys.js';
 import { Found } from './difference.js';
 import { type LogSource } from './log-source.js';
+
+/** A root that the log is known to have had. */
+export type KnownRoot = Pick<Checkpoint, 'size' | 'root'>;
 
 /** Compares the kept checkpoints, by size, and those that the verifier kept, with the roots that the leaves have there. */
 export class CheckpointCheck {
@@ -15,11 +18,11 @@ export class CheckpointCheck {
   private next: PlacedCheckpoint | undefined;
   private savedAt = 0;
 
-  /** @param saved by size, and opened */
+  /** @param saved by size, and opened; and what else is known to have been so */
   constructor(
     source: LogSource,
     private readonly log: readonly NoteVerifier[],
-    private readonly saved: readonly OpenedCheckpoint[],
+    private readonly saved: readonly KnownRoot[],
   ) {
     this.kept = source.checkpoints()[Symbol.asyncIterator]();
   }
@@ -51,7 +54,7 @@ export class CheckpointCheck {
       throw this.differs('root', size, 'the checkpoint has another root than the leaves');
     for (; this.saved[this.savedAt]?.size === size; this.savedAt++) {
       if (!sameHash(this.saved[this.savedAt]!.root, root))
-        throw this.differs('fork', size, 'a checkpoint saved earlier has another root than the leaves');
+        throw this.differs('fork', size, 'a checkpoint saved earlier, or a seal, has another root than the leaves');
       this.count++;
     }
     this.agreed = size;
@@ -62,8 +65,8 @@ export class CheckpointCheck {
     if (this.next?.problem) throw this.next.problem;
     const beyond = this.next ?? this.saved[this.savedAt];
     if (beyond === undefined) return;
-    const whose = this.next ? 'kept' : 'saved earlier';
-    const detail = `the log ends at ${size} leaves, and a checkpoint ${whose} has ${beyond.size}`;
+    const whose = this.next ? 'checkpoint' : 'checkpoint saved earlier, or a seal,';
+    const detail = `the log ends at ${size} leaves, and a ${whose} has ${beyond.size}`;
     throw new Found({ kind: 'rolled_back', index: size, detail });
   }
 

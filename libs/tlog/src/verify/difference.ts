@@ -11,6 +11,7 @@
  *                                even be read, `index` is as far as everything agreed
  * root                           the checkpoint of size `index` has another root than the leaves before it
  * fork                           the log has signed two histories of size `index`
+ * seal                           the leaves without events, from `index` on, are not those that were sealed; or a seal is not the log's
  * rolled_back                    the newest checkpoint ends at `index`, and another one or a tile goes further
  */
 export type DifferenceKind =
@@ -25,6 +26,7 @@ export type DifferenceKind =
   | 'checkpoint'
   | 'root'
   | 'fork'
+  | 'seal'
   | 'rolled_back';
 
 export interface Difference {

@@ -3,6 +3,8 @@ import fc from 'fast-check';
 import { KeptLog, signerOf, TENANT } from '../../test/support/kept-log.js';
 import { entry, leaves, naiveRoot } from '../../test/support/trees.js';
 import { leafHash, type Hash } from '../merkle/hashing.js';
+import { signSeal } from '../seal/seal.js';
+import { SealDigest } from '../seal/seal-digest.js';
 import { TreeEdge } from '../tiles/tree-edge.js';
 import { type DifferenceKind } from './difference.js';
 import { verifyLog, type LogVerdict } from './verify-log.js';
@@ -59,7 +61,7 @@ describe('a log that nobody has touched', () => {
         const verdict = await verify(log, log.notes);
         expect(verdict).toMatchObject({ intact: true, tenant: TENANT, size, checkpoints: 2 * sizes.length, sealed: 0 });
       }),
-      { numRuns: 50 },
+      { numRuns: 200 },
     );
   });
 
@@ -91,13 +93,6 @@ describe('a log that nobody has touched', () => {
   it('may be empty, with or without a checkpoint that says so', async () => {
     expect(await verify(new KeptLog([]))).toMatchObject({ intact: true, size: 0, checkpoints: 0, latest: null });
     expect(await verify(new KeptLog([0]))).toMatchObject({ intact: true, size: 0, checkpoints: 1 });
-  });
-
-  it('may have dropped events that were sealed: their leaves and tiles go on', async () => {
-    const log = new KeptLog(STEPS);
-    for (let index = 0; index < 250; index++) log.leaf(index, { entry: 'sealed' });
-    log.leaf(7, { hash: undefined });
-    expect(await verify(log)).toMatchObject({ intact: true, size: SIZE, sealed: 250 });
   });
 
   it('may have changed its key', async () => {
@@ -278,6 +273,71 @@ describe('a log that somebody has touched', () => {
       }),
       { numRuns: 60 },
     );
+  });
+});
+
+describe('a log whose events were dropped after their month was sealed', () => {
+  const OCTOBER = [0, 1, 2, 5, 255, 256, 290];
+  const sealed = (indices: readonly number[], month = '2026-10', size = 300): string => {
+    const digest = new SealDigest();
+    const hashes = leaves(SIZE);
+    for (const index of indices) digest.add(index, hashes[index]!);
+    return signSeal(
+      { month, leaves: digest.count, digest: digest.digest(), size, root: rootOf(size) },
+      signerOf(TENANT),
+    );
+  };
+  const dropped = (indices: readonly number[], seals: string[], month = '2026-10'): KeptLog => {
+    const log = new KeptLog(STEPS);
+    for (const index of indices) log.leaf(index, { entry: { sealed: month } });
+    log.sealNotes = seals;
+    return log;
+  };
+
+  it('is intact: its leaves and tiles go on', async () => {
+    const log = dropped(OCTOBER, [sealed(OCTOBER), sealed([3], '2026-11')]);
+    log.leaf(5, { hash: undefined });
+    expect(await verify(log)).toMatchObject({ intact: true, size: SIZE, sealed: OCTOBER.length, checkpoints: 5 + 2 });
+  });
+
+  it('is intact before anything was dropped, and when a month was sealed again', async () => {
+    expect(await verify(dropped([], [sealed(OCTOBER)]))).toMatchObject({ intact: true, sealed: 0 });
+    const late = [...OCTOBER, 400];
+    for (const seals of [
+      [sealed(OCTOBER), sealed(late, '2026-10', 700)],
+      [sealed(late, '2026-10', 700), sealed(OCTOBER)],
+    ])
+      expect(await verify(dropped(late, seals))).toMatchObject({ intact: true, sealed: late.length });
+  });
+
+  it('is not, when other events are gone than were sealed', async () => {
+    const expectKind = async (log: KeptLog, kind: DifferenceKind, index: number) =>
+      expect(await verify(log)).toMatchObject({ intact: false, difference: { kind, index } });
+    await expectKind(dropped(OCTOBER, []), 'event_missing', 0);
+    await expectKind(dropped([7], [sealed(OCTOBER)], '2026-11'), 'event_missing', 7);
+    await expectKind(dropped([...OCTOBER, 400], [sealed(OCTOBER)]), 'event_missing', 400);
+    await expectKind(dropped([...OCTOBER, 295], [sealed(OCTOBER)]), 'seal', 0);
+    await expectKind(dropped(OCTOBER.slice(1), [sealed(OCTOBER)]), 'seal', 1);
+    await expectKind(dropped(OCTOBER.with(6, 291), [sealed(OCTOBER)]), 'seal', 0);
+  });
+
+  it('is not, when a seal is of another key, another log or another history', async () => {
+    const digest = new SealDigest().digest();
+    const seal = { month: '2026-10', leaves: 0, digest, size: 300, root: rootOf(300) };
+    for (const [note, kind, index] of [
+      [signSeal(seal, signerOf(TENANT, 'another key')), 'seal', 0],
+      [signSeal(seal, signerOf('another')), 'seal', 0],
+      ['hello', 'seal', 0],
+      [signSeal({ ...seal, root: rootOf(5) }, signerOf(TENANT)), 'fork', 300],
+      [signSeal({ ...seal, size: 701 }, signerOf(TENANT)), 'rolled_back', SIZE],
+    ] as const)
+      expect(await verify(dropped([], [note]))).toMatchObject({ intact: false, difference: { kind, index } });
+  });
+
+  it('is held against the leaves as they are in the tiles', async () => {
+    const log = dropped(OCTOBER, [sealed(OCTOBER)]);
+    log.leaf(5, { hash: leafHash(forged) });
+    expect(await verify(log)).toMatchObject({ difference: { kind: 'tile_changed', index: 5 } });
   });
 });
 

@@ -1,12 +1,13 @@
 import { expectArgument } from '../errors.js';
 import { Frontier } from '../merkle/frontier.js';
 import { EMPTY_ROOT, leafHash, sameHash, type Hash } from '../merkle/hashing.js';
-import { openCheckpoint, type OpenedCheckpoint } from '../note/checkpoint.js';
+import { openCheckpoint } from '../note/checkpoint.js';
 import { type NoteVerifier } from '../note/keys.js';
 import { TILE_HEIGHT, TILE_WIDTH } from '../tiles/tile.js';
-import { CheckpointCheck, placeCheckpoint, type PlacedCheckpoint } from './checkpoint-check.js';
+import { CheckpointCheck, placeCheckpoint, type KnownRoot, type PlacedCheckpoint } from './checkpoint-check.js';
 import { Found, type Difference } from './difference.js';
 import { type LogLeaf, type LogSource } from './log-source.js';
+import { SealCheck } from './seal-check.js';
 import { TileCheck } from './tile-check.js';
 
 export interface VerifyLogOptions {
@@ -40,7 +41,7 @@ const MAX_SAVED = 100_000;
  * Makes the log anew from its events, and holds it against all that is kept of it: each leaf, each tile, each checkpoint. Since all
  * checkpoints are compared with roots of one and the same sequence of leaves, they are consistent with each other.
  *
- * Reads everything once and in order; in memory are the batch of leaves, one tile a level and the edge of the tree.
+ * Reads everything once and in order; in memory are the batch of leaves, one tile a level, the edge of the tree, and the seals.
  *
  * @returns the first difference by index, where there is one
  * @throws TlogError when a saved checkpoint is not one of this log, and what the source throws: then nobody can tell
@@ -50,22 +51,22 @@ export async function verifyLog(source: LogSource, options: VerifyLogOptions): P
   const log = 'name' in options.log ? [options.log] : options.log;
   const saved = openSaved(options.saved ?? [], log);
   try {
-    return await new Verification(source, options, log, saved).run();
+    const seals = await SealCheck.open(source, log);
+    return await new Verification(source, options, log, saved, seals).run();
   } catch (error) {
     if (error instanceof Found) return { intact: false, difference: { tenant, ...error.difference } };
     throw error;
   }
 }
 
-function openSaved(notes: readonly (string | Uint8Array)[], log: readonly NoteVerifier[]): OpenedCheckpoint[] {
+function openSaved(notes: readonly (string | Uint8Array)[], log: readonly NoteVerifier[]): KnownRoot[] {
   expectArgument(notes.length <= MAX_SAVED, `at most ${MAX_SAVED} saved checkpoints`);
-  return notes.map((note) => openCheckpoint(note, log)).sort((one, other) => one.size - other.size);
+  return notes.map((note) => openCheckpoint(note, log));
 }
 
 class Verification {
   private readonly frontier = new Frontier();
   private readonly checkpoints: CheckpointCheck;
-  private sealed = 0;
   /** Hashes for the tiles above level 0 that the last leaf has completed, by level from 1 on. */
   private completed: Hash[] = [];
 
@@ -73,9 +74,11 @@ class Verification {
     private readonly source: LogSource,
     private readonly options: VerifyLogOptions,
     private readonly log: readonly NoteVerifier[],
-    saved: readonly OpenedCheckpoint[],
+    saved: readonly KnownRoot[],
+    private readonly seals: SealCheck,
   ) {
-    this.checkpoints = new CheckpointCheck(source, log, saved);
+    const known = [...saved, ...seals.roots()].sort((one, other) => one.size - other.size);
+    this.checkpoints = new CheckpointCheck(source, log, known);
   }
 
   async run(): Promise<LogVerdict> {
@@ -97,6 +100,7 @@ class Verification {
         });
       this.checkpoints.end(head.size);
       tiles.end();
+      this.seals.end();
       await this.unlogged(head.size);
       this.options.onProgress?.(head.size, head.size);
       const { tenant } = this.options;
@@ -106,7 +110,7 @@ class Verification {
         tenant,
         size: head.size,
         root,
-        sealed: this.sealed,
+        sealed: this.seals.count,
         checkpoints: count,
         tiles: tiles.count,
         latest,
@@ -141,9 +145,9 @@ class Verification {
     const inTile = await tiles.hashAt(0, index);
     if (entry === 'missing') throw found('event_missing', index, 'the event of the leaf is gone');
     if (entry === 'unreadable') throw found('event_changed', index, 'the row of the leaf is not an event');
-    if (entry === 'sealed') this.sealed++;
     const kept = hash ?? inTile;
-    const made = entry === 'sealed' ? kept : leafHash(entry);
+    if (!(entry instanceof Uint8Array)) this.seals.take(entry.sealed, index, inTile);
+    const made = entry instanceof Uint8Array ? leafHash(entry) : kept;
     if (sameHash(made, kept) && sameHash(made, inTile)) return inTile;
     if (sameHash(made, kept)) await tiles.compare(0, index, made);
     if (sameHash(made, inTile)) throw found('leaf_changed', index, 'the leaf is not the hash of its event');

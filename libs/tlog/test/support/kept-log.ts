@@ -23,6 +23,7 @@ export class KeptLog implements LogSource {
   readonly tiles = new Map<string, Uint8Array>();
   notes: string[] = [];
   strays: string[] = [];
+  sealNotes: string[] = [];
   /** The most leaves that are handed out at a time. */
   batch = 100;
 
@@ -70,6 +71,10 @@ export class KeptLog implements LogSource {
 
   async readTile(tile: Tile): Promise<Uint8Array | undefined> {
     return this.tiles.get(this.place(tile));
+  }
+
+  async *seals(): AsyncGenerator<string> {
+    yield* this.sealNotes;
   }
 
   async *unlogged(): AsyncGenerator<string> {
