@@ -63,6 +63,7 @@ export {
 export { canonicalJson } from './event/canonical-json.js';
 export { canonicalEvent, canonicalStoredEvent, type StoredEvent } from './event/canonical-event.js';
 export { canonicalTime } from './event/event-time.js';
+export { ExactNumber, parseStoredJson } from './event/stored-json.js';
 export { isDigestEntry, leafEntry } from './event/leaf-entry.js';
 export { formatTlogProof, MAX_INCLUSION_HASHES, parseTlogProof, type TlogProof } from './proof/tlog-proof.js';
 export {

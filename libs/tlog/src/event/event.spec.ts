@@ -134,6 +134,65 @@ describe('what jsonb has stored', () => {
     );
   });
 
+  it('has the names that it says, whatever was read before', () => {
+    const names = ['\\', '"', '\n', '\u0001', '\\u', '\u0001a', '\\"', 'a'];
+    for (const first of names)
+      for (const second of names) {
+        const texts = [first, second].map((name) =>
+          JSON.stringify(
+            Object.fromEntries([
+              ['a b', 1],
+              [name, 1],
+            ]),
+          ),
+        );
+        const read = texts.map((text) => Object.keys(parseStoredJson(text) as object)[1]);
+        expect(read).toEqual([first, second]);
+      }
+    // Should this fail, V8 reads names rightly again, and JSON.parse will do.
+    JSON.parse('{"a":1,"\\\\":1}');
+    expect(JSON.parse('{"a":1,"\\n":1}')).toEqual({ a: 1, '\\': 1 });
+  });
+
+  it('is read as JSON.parse reads it, with escapes, space and odd names', () => {
+    const value = fc.jsonValue({ maxDepth: 4 });
+    fc.assert(
+      fc.property(value, fc.constantFrom(0, 1, '\t', '\n'), (value, space) => {
+        const { read } = parseStoredJson(JSON.stringify({ read: [value, '\\'] }, null, space)) as { read: unknown[] };
+        expect(canonicalJson(read[0])).toBe(canonicalJson(value));
+      }),
+    );
+    const odd = parseStoredJson('{"__proto__": {"\\\\": [true, false, null]}, "": {}}');
+    expect(canonicalJson(odd)).toBe('{"":{},"__proto__":{"\\\\":[true,false,null]}}');
+  });
+
+  it('of another form is refused', () => {
+    for (const wrong of [
+      '[1,]',
+      '[,1]',
+      '{"a"}',
+      '{"a":}',
+      '{a:1}',
+      '{"a":1,}',
+      '[1 2]',
+      '"a',
+      'tru',
+      '01',
+      '1.',
+      '-',
+      '.5',
+      '[1',
+      '{"a":1',
+      '',
+      ' ',
+      '[1]]',
+      '"\n"',
+      '"\\x"',
+      '1e401',
+    ])
+      expect(() => parseStoredJson(`["\\\\",${wrong}]`)).toThrow(code('tlog_malformed'));
+  });
+
   it('has one spelling for what are equal numbers to jsonb', () => {
     for (const [text, canonical] of [
       ['1.0', '1'],
@@ -142,6 +201,7 @@ describe('what jsonb has stored', () => {
       ['-0.0000000000000000000', '0'],
       ['100', '100'],
       ['12345678901234567001.00', '12345678901234567001'],
+      ['["\\n",1.2345e2,0.5e1,125e-2,1E+2,-1e-7,0e5]', '["\\n",123.45,5,1.25,100,-1e-7,0]'],
       ['1.00000000000000000000000', '1'],
     ] as const)
       expect(canonicalJson(parseStoredJson(text))).toBe(canonical);
@@ -150,6 +210,8 @@ describe('what jsonb has stored', () => {
   it('is read in the time that its length takes', () => {
     const started = performance.now();
     const hostile = [`0.${'0'.repeat(200_000)}`, '9'.repeat(130_000), `${'['.repeat(50)}${'1'.repeat(100_000)}`];
+    const long = { text: '"'.repeat(100_000) + '漢'.repeat(300_000) };
+    expect(parseStoredJson(JSON.stringify(long))).toEqual(long);
     for (const text of hostile)
       try {
         parseStoredJson(text);

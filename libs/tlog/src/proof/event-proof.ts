@@ -1,6 +1,7 @@
 import { type AuditEvent, type EventProof } from '#contracts';
 import { malformed } from '../errors.js';
 import { canonicalEvent } from '../event/canonical-event.js';
+import { parseStoredJson } from '../event/stored-json.js';
 import { leafEntry } from '../event/leaf-entry.js';
 import { leafHash } from '../merkle/hashing.js';
 import { verifyInclusion } from '../merkle/verify.js';
@@ -85,12 +86,7 @@ function hashesOf(texts: string[]) {
 /** Only the canonical form itself: what else says the same could have been touched on the way. */
 function parseEvent(bytes: Uint8Array): AuditEvent {
   const text = Buffer.from(bytes).toString();
-  let event: unknown;
-  try {
-    event = JSON.parse(text);
-  } catch (error) {
-    throw malformed('tlog-proof: the event is not JSON', error);
-  }
+  const event = parseStoredJson(text);
   if (typeof event !== 'object' || event === null || canonicalEvent(event as AuditEvent) !== text)
     throw malformed('tlog-proof: the event is not in its canonical form');
   return event as AuditEvent;
