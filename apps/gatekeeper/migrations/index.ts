@@ -3,6 +3,7 @@ import { NumberAuditEvents1763769600000 } from './1763769600000-number-audit-eve
 import { RevokeTokens1763856000000 } from './1763856000000-revoke-tokens.js';
 import { KeepPolicies1763942400000 } from './1763942400000-keep-policies.js';
 import { SeparateTenants1764028800000 } from './1764028800000-separate-tenants.js';
+import { KeepTransparencyLog1764201600000 } from './1764201600000-keep-transparency-log.js';
 
 /** This service's schema history, oldest first. */
 export const migrations = [
@@ -11,4 +12,5 @@ export const migrations = [
   RevokeTokens1763856000000,
   KeepPolicies1763942400000,
   SeparateTenants1764028800000,
+  KeepTransparencyLog1764201600000,
 ];

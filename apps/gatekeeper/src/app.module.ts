@@ -11,6 +11,7 @@ import { AuditController } from './audit/audit.controller.js';
 import { PartitionKeeper } from './audit/partition-keeper.js';
 import { TrailReader } from './audit/trail-reader.js';
 import { CONFIG, loadConfig, type GatekeeperConfig } from './config.js';
+import { Notary } from './notary/notary.js';
 import { PolicyArchive } from './policy/policy-archive.js';
 import { PolicyStore } from './policy/policy-store.js';
 import { PolicyTrail } from './policy/policy-trail.js';
@@ -58,6 +59,7 @@ class AppModule {
         AuditSearch,
         { provide: AuditIngest, useFactory: () => new AuditIngest(sink('ingest', INGEST_CONNECTIONS)) },
         PartitionKeeper,
+        Notary,
       ],
       exports: [AccessControl],
     };

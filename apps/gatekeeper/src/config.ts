@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import { ConfigError, env, loadServiceConfig, type Environment, type ServiceConfig } from '#config';
 import { duration } from '#contracts';
+import { isKeyName } from '#tlog';
 
 const DAY = 86_400;
 
@@ -15,6 +17,8 @@ export interface GatekeeperConfig {
     /** Seconds that a token may be good for. */
     maxLifetime: number;
   };
+  /** The log's name, which each tenant's own begins with, and its Ed25519 private key (PKCS8 PEM), made at the first boot. */
+  transparencyLog: { name: string; keyPath: string };
   policyPath: string;
   /** Requests a second and at once, for each ghost; a rate of 0 is no limit. */
   rateLimit: { rate: number; burst: number };
@@ -33,6 +37,12 @@ export function loadConfig(environment: Environment): GatekeeperConfig {
     {
       GATEKEEPER_READER_URL: env.postgresUrl(),
       GATEKEEPER_NOTARY_URL: env.postgresUrl(),
+      GRAVITAS_HOME: env.text().default('.gravitas'),
+      GATEKEEPER_LOG_NAME: env
+        .text()
+        .refine(isKeyName, 'must not have spaces, a plus or control characters')
+        .default('gravitas'),
+      GATEKEEPER_LOG_KEY_PATH: env.text().optional(),
       JWT_SECRET_KEY: env.secret(32),
       GATEKEEPER_JWKS_URL: env.httpUrl().optional(),
       GATEKEEPER_RATE_LIMIT: env.integer(0, 1_000_000, 0),
@@ -62,6 +72,10 @@ export function loadConfig(environment: Environment): GatekeeperConfig {
     rateLimit: {
       rate: own.GATEKEEPER_RATE_LIMIT,
       burst: own.GATEKEEPER_RATE_BURST || 2 * own.GATEKEEPER_RATE_LIMIT,
+    },
+    transparencyLog: {
+      name: own.GATEKEEPER_LOG_NAME,
+      keyPath: own.GATEKEEPER_LOG_KEY_PATH ?? join(own.GRAVITAS_HOME, 'keys', 'transparency-log-key.pem'),
     },
     policyPath: own.ACCESS_POLICY_PATH,
     policyWatch: own.ACCESS_POLICY_WATCH,

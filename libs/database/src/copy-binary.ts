@@ -5,7 +5,7 @@ import { microsecondsSince2000, writeText, writeUuid } from './copy-values.js';
  * Source: PostgreSQL documentation, COPY, "Binary Format"; the field formats are those of each type's send/receive functions.
  */
 
-export type CopyType = 'uuid' | 'text' | 'timestamptz' | 'jsonb' | 'float8' | 'int4' | 'int8' | 'bool';
+export type CopyType = 'uuid' | 'text' | 'timestamptz' | 'jsonb' | 'float8' | 'int4' | 'int8' | 'bool' | 'bytea';
 export type CopyValue = string | number | bigint | boolean | Date | object | null | undefined;
 /** A row's values, in the order of the columns or by their names. */
 export type CopyRow = readonly CopyValue[] | Readonly<Record<string, CopyValue>>;
@@ -112,6 +112,8 @@ class CopyBinaryEncoder {
         this.view.setFloat64(this.position, value as number);
         this.position += 8;
         return;
+      case 'bytea':
+        return this.bytes(value);
       case 'bool':
         this.header(1);
         this.buffer[this.position++] = value ? 1 : 0;
@@ -132,6 +134,13 @@ class CopyBinaryEncoder {
     this.int32(1 + written);
     this.buffer[this.position++] = JSONB_VERSION;
     this.position += written;
+  }
+
+  private bytes(value: CopyValue): void {
+    if (!(value instanceof Uint8Array)) throw new TypeError(`expected bytes, got ${typeof value}`);
+    this.header(value.length);
+    this.buffer.set(value, this.position);
+    this.position += value.length;
   }
 
   /** Two halves where a number is exact: a bigint costs ten times as much. */

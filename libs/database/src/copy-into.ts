@@ -16,8 +16,8 @@ export interface CopyTarget {
  * @throws pg.DatabaseError as PostgreSQL reports it, TypeError or RangeError for a value that does not fit its column; the connection is
  * usable afterwards
  */
-export async function copyInto(client: ClientBase, target: CopyTarget, rows: readonly CopyRow[]): Promise<number> {
-  if (rows.length === 0) return 0;
+export async function copyInto(client: ClientBase, target: CopyTarget, rows: Iterable<CopyRow>): Promise<number> {
+  if (Array.isArray(rows) && rows.length === 0) return 0;
   const columns = Object.keys(target.columns).map((column) => `"${column}"`);
   const sql = `COPY ${target.table} (${columns.join(', ')}) FROM STDIN (FORMAT binary)`;
   return client.query(new CopyIn(sql, copyChunks(target.columns, rows))).done;

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { type AuditEvent } from '#contracts';
 import { copyInto, isPermanentError, isUniqueViolation, withConnection, type CopyTarget } from '#database';
 import { errorMessage } from '#errors';
+import { canonicalEvent, leafEntry, leafHash } from '#tlog';
 import { SinkRejectedError } from '../errors.js';
 import { type AuditSink, type SinkResult } from '../sink.js';
 
@@ -22,6 +23,7 @@ const COLUMNS = {
   metadata: 'jsonb',
   producer: 'uuid',
   sequence: 'int8',
+  leaf_hash: 'bytea',
 } as const satisfies CopyTarget['columns'];
 
 /**
@@ -53,7 +55,7 @@ export class PostgresSink implements AuditSink {
 
   private async copy(client: pg.PoolClient, events: readonly AuditEvent[]): Promise<SinkResult> {
     try {
-      await copyInto(client, { table: 'audit_log', columns: COLUMNS }, events);
+      await copyInto(client, { table: 'audit_log', columns: COLUMNS }, withLeaves(events));
       return { accepted: events.length, duplicates: 0 };
     } catch (error) {
       if (!isUniqueViolation(error)) throw error;
@@ -67,7 +69,7 @@ export class PostgresSink implements AuditSink {
       // Spelled out: LIKE takes the right to read.
       const types = Object.entries(COLUMNS).map(([column, type]) => `${column} ${type}`);
       await client.query(`CREATE TEMP TABLE incoming (${types.join(', ')}) ON COMMIT DROP`);
-      await copyInto(client, { table: 'incoming', columns: COLUMNS }, events);
+      await copyInto(client, { table: 'incoming', columns: COLUMNS }, withLeaves(events));
       const columns = Object.keys(COLUMNS).join(', ');
       const { rowCount } = await client.query(
         `INSERT INTO audit_log (${columns}) SELECT ${columns} FROM incoming ON CONFLICT DO NOTHING`,
@@ -80,4 +82,9 @@ export class PostgresSink implements AuditSink {
       throw error;
     }
   }
+}
+
+/** Each event with the hash of the leaf that it is going to be in its tenant's transparency log, made as rows are asked for. */
+function* withLeaves(events: readonly AuditEvent[]): Generator<AuditEvent & { leaf_hash: Uint8Array }, void, void> {
+  for (const event of events) yield { ...event, leaf_hash: leafHash(leafEntry(canonicalEvent(event))) };
 }

@@ -1,0 +1,75 @@
+import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { HealthDetails } from '#health';
+import { type Logger } from '#logging';
+import { Metrics } from '#metrics';
+import { LOGGER } from '#service';
+import { tenantOrigin, type NoteSigner, type NoteVerifier } from '#tlog';
+import { CONFIG, type GatekeeperConfig } from '../config.js';
+import { openLogSigner } from './log-signer.js';
+import { Sequencer } from './sequencer.js';
+
+/** One checkpoint a second under load. */
+const INTERVAL_MS = 1000;
+const BATCH_SIZE = 10_000;
+const DELAYS = [0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600];
+
+/** Keeps the transparency log while the service runs. That the log does not get on stops nobody else: events wait for it in the trail. */
+@Injectable()
+export class Notary implements OnModuleInit, OnApplicationShutdown {
+  private signer: NoteSigner | undefined;
+  private sequencer: Sequencer | undefined;
+
+  constructor(
+    @Inject(CONFIG) private readonly config: GatekeeperConfig,
+    @Inject(LOGGER) private readonly logger: Logger,
+    private readonly health: HealthDetails,
+    private readonly metrics: Metrics,
+  ) {}
+
+  /** @throws ConfigError when the log's key cannot be read or made */
+  async onModuleInit(): Promise<void> {
+    const { name, keyPath } = this.config.transparencyLog;
+    this.signer = await openLogSigner(keyPath, name, this.logger);
+    const { metrics } = this;
+    const events = metrics.counter('tlog_events_total', 'Events that this instance put into a transparency log');
+    const age = metrics.histogram(
+      'tlog_event_age_seconds',
+      'Age of the oldest event when its checkpoint was signed',
+      [],
+      DELAYS,
+    );
+    const sequencer = new Sequencer({
+      url: this.config.notaryUrl,
+      signer: this.signer,
+      intervalMs: INTERVAL_MS,
+      batchSize: BATCH_SIZE,
+      log: this.logger,
+      onStep: (step) => {
+        events.inc(step.events);
+        age.observe(step.delay);
+      },
+    });
+    metrics.gauge('tlog_leader', 'Whether this instance leads the transparency log', () =>
+      sequencer.state === 'leader' ? 1 : 0,
+    );
+    metrics.gauge('tlog_stuck', 'Whether the transparency log does not get on', () => (sequencer.problem ? 1 : 0));
+    this.health.add('transparency_log', () => ({
+      // An instance that cannot keep the log still decides and records.
+      healthy: true,
+      state: sequencer.state,
+      ...(sequencer.problem !== undefined && { problem: sequencer.problem }),
+    }));
+    this.sequencer = sequencer;
+    sequencer.start();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.sequencer?.stop();
+  }
+
+  /** What a tenant's checkpoints are signed with. */
+  verifierOf(tenant: string): NoteVerifier {
+    if (!this.signer) throw new Error('the key of the transparency log is not read yet');
+    return this.signer.verifier.named(tenantOrigin(this.signer.name, tenant));
+  }
+}

@@ -1,0 +1,364 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { errorMessage } from '#errors';
+import {
+  canonicalStoredEvent,
+  leafEntry,
+  leafHash,
+  openCheckpoint,
+  signCheckpoint,
+  tenantOrigin,
+  TreeEdge,
+  type NoteSigner,
+  type TileData,
+} from '#tlog';
+import {
+  chunks,
+  readEvents,
+  readTrees,
+  TileTable,
+  writeLeaves,
+  writeTiles,
+  writeTrees,
+  type NewLeaf,
+  type Query,
+  type TreeRow,
+} from './log-tables.js';
+
+export interface SequencerOptions {
+  /** As the notary, to PostgreSQL itself: the lock belongs to the session. */
+  url: string;
+  /** The log's key; each tenant's log has its own name. */
+  signer: NoteSigner;
+  /** Milliseconds between two looks while there is little to do. */
+  intervalMs: number;
+  /** Events that one transaction takes in at most. */
+  batchSize: number;
+  log: { info: (details: object, message: string) => void; warn: (details: object, message: string) => void };
+  /** Told of each transaction that took something in. */
+  onStep?: (step: Step) => void;
+}
+
+export interface Step {
+  events: number;
+  tenants: number;
+  /** How long the oldest of them waited, from its time to its checkpoint. Seconds. */
+  delay: number;
+}
+
+/** Where the sequencer stands: only the leader takes events in. */
+export type SequencerState = 'starting' | 'follower' | 'leader' | 'stopped';
+
+/** The rows that came with a snapshot are in a tree; this one's are not yet. */
+interface Position {
+  seen: string;
+  target: string | null;
+  after_xid: string | null;
+  after_time: string | null;
+  after_id: string | null;
+  adopted: string;
+}
+
+const LOCK_KEY = 5_113_270_118;
+const FOLLOW_MS = 1000;
+const MAX_PAUSE_MS = 10_000;
+const LED_BY_ANOTHER = 'another instance leads the transparency log by now';
+const STATEMENT_TIMEOUT_MS = 60_000;
+/** Trees whose edges stay in memory, of up to 59 KiB each. */
+const MAX_EDGES = 256;
+/** A row's values as text: a Date has no microseconds, a number no 64 bits. */
+const AS_TEXT = { getTypeParser: (oid: number) => (oid === pg.types.builtins.BYTEA ? bytes : text) };
+
+/**
+ * Gives committed events their places in their tenants' trees: contiguous, in the order in which PostgreSQL started the transactions that
+ * brought them, and never one twice.
+ *
+ * What is new is what a snapshot shows and the one before did not: exact whatever commits in which order, where "the ids above the last"
+ * would skip what commits late. One instance at a time does it, under an advisory lock; each transaction also checks that the epoch is still
+ * its own, so that a leader that lost its lock without noticing changes nothing. A checkpoint is signed before its transaction
+ * commits and shown only by the database, so one that did not commit was never seen.
+ */
+export class Sequencer {
+  private readonly edges = new Map<string, TreeEdge>();
+  private readonly stopping = new AbortController();
+  private running: Promise<void> | undefined;
+  private current: SequencerState = 'starting';
+  private trouble: string | undefined;
+
+  constructor(private readonly options: SequencerOptions) {}
+
+  get state(): SequencerState {
+    return this.current;
+  }
+
+  /** Why it does not get on; undefined while it does. */
+  get problem(): string | undefined {
+    return this.trouble;
+  }
+
+  start(): void {
+    this.running ??= this.run();
+  }
+
+  /** Finishes the transaction under way. Twice is the same as once. */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    await this.running;
+    this.current = 'stopped';
+  }
+
+  private async run(): Promise<void> {
+    for (let failures = 0; !this.stopping.signal.aborted;) {
+      try {
+        await this.takePart(() => (failures = 0));
+      } catch (error) {
+        failures++;
+        if (this.stopping.signal.aborted) return;
+        const problem = errorMessage(error, 0);
+        if (problem !== this.trouble) this.options.log.warn({ err: error }, 'the transparency log does not get on');
+        this.trouble = problem;
+        await this.pause(Math.min(MAX_PAUSE_MS, this.options.intervalMs * 2 ** Math.min(failures, 10)));
+      }
+    }
+  }
+
+  /** Until it is stopped or something fails: waits for its turn to lead, and leads. */
+  private async takePart(onProgress: () => void): Promise<void> {
+    const client = await this.connect();
+    try {
+      await this.awaitLead(client);
+      if (this.stopping.signal.aborted) return;
+      const epoch = await this.beginEpoch(client);
+      this.current = 'leader';
+      this.options.log.info({ epoch }, 'the transparency log is led by this instance');
+      while (!this.stopping.signal.aborted) {
+        const events = await this.step(client, epoch);
+        if (this.trouble !== undefined) this.options.log.info({}, 'the transparency log gets on again');
+        this.trouble = undefined;
+        onProgress();
+        if (events < this.options.batchSize) await this.pause(this.options.intervalMs);
+      }
+    } finally {
+      this.current = 'follower';
+      this.edges.clear();
+      // Ends the session, and with it the lock.
+      await client.end().catch(() => undefined);
+    }
+  }
+
+  private async connect(): Promise<pg.Client> {
+    const client = new pg.Client({
+      connectionString: this.options.url,
+      application_name: 'gravitas-gatekeeper-notary',
+      connectionTimeoutMillis: 5000,
+      query_timeout: STATEMENT_TIMEOUT_MS,
+      keepAlive: true,
+    });
+    // The next statement reports it.
+    client.on('error', () => undefined);
+    await client.connect();
+    await client.query(`SET statement_timeout = ${STATEMENT_TIMEOUT_MS}; SET timezone = 'UTC'`);
+    return client;
+  }
+
+  private async awaitLead(client: pg.Client): Promise<void> {
+    while (!this.stopping.signal.aborted) {
+      const { rows } = await client.query<{ mine: boolean }>('SELECT pg_try_advisory_lock($1) AS mine', [LOCK_KEY]);
+      if (rows[0]!.mine) return;
+      this.current = 'follower';
+      this.trouble = undefined;
+      await this.pause(FOLLOW_MS);
+    }
+  }
+
+  /** @throws Error when the trees are signed with another key, or the database is a copy in another cluster */
+  private async beginEpoch(client: pg.Client): Promise<string> {
+    const key = this.options.signer.verifier.toString();
+    const { rows } = await client.query<{ epoch: string; key: string; ahead: boolean }>(
+      `UPDATE tlog_sequencer SET epoch = epoch + 1, key = coalesce(key, $1)
+       RETURNING epoch, key, pg_snapshot_xmax(seen)::text::numeric > pg_snapshot_xmax(pg_current_snapshot())::text::numeric AS ahead`,
+      [key],
+    );
+    const [state] = rows;
+    if (state?.key !== key)
+      throw new Error(
+        `the log is signed with the key ${state?.key}, and this instance has another: give it that key (GATEKEEPER_LOG_KEY_PATH)`,
+      );
+    if (state.ahead)
+      throw new Error(
+        'the transactions of the log are ahead of those of this PostgreSQL: it is a logical copy of another cluster, whose order of events it does not know',
+      );
+    return state.epoch;
+  }
+
+  /** One transaction. @returns how many events it took in */
+  private async step(client: pg.Client, epoch: string): Promise<number> {
+    const query: Query = async (sql, values) =>
+      (await client.query({ text: sql, values: [...values], types: AS_TEXT as never })).rows as never;
+    try {
+      await client.query('BEGIN');
+      const position = await this.position(query, epoch);
+      const rows = await this.newEvents(query, position);
+      // With nothing new there is nothing to write, not even where it stands.
+      let step: Step | undefined;
+      if (rows.length > 0 || position.after_xid !== null) {
+        await this.holdEpoch(query, epoch);
+        if (rows.length > 0) step = await this.takeIn(query, position, rows);
+        await this.advance(query, position, rows);
+      }
+      await client.query('COMMIT');
+      if (step) this.options.onStep?.(step);
+      return rows.length;
+    } catch (error) {
+      // Whatever was appended is not in the database.
+      this.edges.clear();
+      await client.query('ROLLBACK').catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** @throws Error when another instance leads by now */
+  private async position(query: Query, epoch: string): Promise<Position & { target: string }> {
+    const [found] = await query<Position>(
+      `SELECT seen, target, after_xid, after_time, after_id, adopted FROM tlog_sequencer WHERE epoch = $1`,
+      [epoch],
+    );
+    if (!found) throw new Error(LED_BY_ANOTHER);
+    if (found.target !== null) return { ...found, target: found.target };
+    const [now] = await query<{ snapshot: string }>('SELECT pg_current_snapshot() AS snapshot', []);
+    return { ...found, target: now!.snapshot };
+  }
+
+  /** Until the transaction ends nobody else begins an epoch. @throws Error when another instance leads by now */
+  private async holdEpoch(query: Query, epoch: string): Promise<void> {
+    const held = await query('SELECT FROM tlog_sequencer WHERE epoch = $1 FOR UPDATE', [epoch]);
+    if (held.length === 0) throw new Error(LED_BY_ANOTHER);
+  }
+
+  private newEvents(
+    query: Query,
+    { seen, target, after_xid: xid, after_time: time, after_id: id }: Position,
+  ): Promise<(Omit<NewLeaf, 'leaf_hash'> & { leaf_hash: Buffer | null })[]> {
+    const after = xid === null ? '' : 'AND (xid, timestamp, id) > ($4::xid8, $5::timestamptz, $6::uuid)';
+    return query(
+      `SELECT xid, tenant_id, id, timestamp, leaf_hash FROM audit_log
+       WHERE xid >= pg_snapshot_xmin($1::pg_snapshot) AND xid < pg_snapshot_xmax($2::pg_snapshot)
+         AND NOT pg_visible_in_snapshot(xid, $1::pg_snapshot) AND pg_visible_in_snapshot(xid, $2::pg_snapshot) ${after}
+       ORDER BY xid, timestamp, id LIMIT $3`,
+      [seen, target, this.options.batchSize, ...(xid === null ? [] : [xid, time, id])],
+    );
+  }
+
+  private async advance(
+    query: Query,
+    { target }: Position,
+    rows: readonly Omit<NewLeaf, 'leaf_hash'>[],
+  ): Promise<void> {
+    const last = rows.length < this.options.batchSize ? undefined : rows.at(-1);
+    if (!last)
+      await query(
+        'UPDATE tlog_sequencer SET seen = $1, target = NULL, after_xid = NULL, after_time = NULL, after_id = NULL',
+        [target],
+      );
+    else
+      await query('UPDATE tlog_sequencer SET target = $1, after_xid = $2, after_time = $3, after_id = $4', [
+        target,
+        last.xid,
+        last.timestamp,
+        last.id,
+      ]);
+  }
+
+  private async takeIn(
+    query: Query,
+    { adopted }: Position,
+    rows: readonly (Omit<NewLeaf, 'leaf_hash'> & { leaf_hash: Buffer | null })[],
+  ): Promise<Step> {
+    const leaves = await withHashes(query, rows, BigInt(adopted));
+    const byTenant = Map.groupBy(leaves, ({ tenant_id }) => tenant_id);
+    const trees = await readTrees(query, [...byTenant.keys()]);
+    const placed = new Map<string, { first: number; events: readonly NewLeaf[] }>();
+    const tiles: (TileData & { tenant: string })[] = [];
+    const grown: TreeRow[] = [];
+    for (const [tenant, events] of byTenant) {
+      const edge = await this.edge(query, tenant, trees.get(tenant));
+      placed.set(tenant, { first: edge.size, events });
+      for (const { leaf_hash: hash } of events) edge.append(hash);
+      for (const tile of edge.takeChanged()) tiles.push({ ...tile, tenant });
+      grown.push({ tenant_id: tenant, size: edge.size, checkpoint: this.sign(tenant, edge) });
+    }
+    await writeLeaves(query, placed);
+    await writeTiles(query, tiles);
+    await writeTrees(query, grown);
+    const oldest = leaves.reduce((least, { timestamp }) => (timestamp < least ? timestamp : least), '~');
+    const delay = Math.max(0, (Date.now() - Date.parse(`${oldest.replace(' ', 'T')}:00`)) / 1000);
+    return { events: leaves.length, tenants: byTenant.size, delay };
+  }
+
+  /** @throws TlogError when the tiles are not those that the checkpoint was made of: somebody has changed them */
+  private async edge(query: Query, tenant: string, tree: TreeRow | undefined): Promise<TreeEdge> {
+    const known = this.edges.get(tenant);
+    this.edges.delete(tenant);
+    const size = tree?.size ?? 0;
+    const edge = known?.size === size ? known : await this.open(query, tenant, tree);
+    // The one that was used last is the last to go.
+    this.edges.set(tenant, edge);
+    if (this.edges.size > MAX_EDGES) this.edges.delete(this.edges.keys().next().value!);
+    return edge;
+  }
+
+  private async open(query: Query, tenant: string, tree: TreeRow | undefined): Promise<TreeEdge> {
+    if (!tree) return new TreeEdge();
+    const { verifier } = this.signerOf(tenant);
+    const { size, root } = openCheckpoint(tree.checkpoint, verifier);
+    if (size !== tree.size) throw new Error(`the tree of ${tenant} has another size than its checkpoint`);
+    return TreeEdge.open(size, new TileTable(query, tenant), root);
+  }
+
+  private sign(tenant: string, edge: TreeEdge): string {
+    return signCheckpoint({ size: edge.size, root: edge.root() }, this.signerOf(tenant));
+  }
+
+  private signerOf(tenant: string): NoteSigner {
+    const { signer } = this.options;
+    return signer.named(tenantOrigin(signer.name, tenant));
+  }
+
+  private async pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.stopping.signal }).catch(() => undefined);
+  }
+}
+
+/**
+ * Events from before there was a log have no hash, and get that of their row. A later one without came past the service, and is left
+ * out: whoever verifies the log finds it.
+ */
+async function withHashes(
+  query: Query,
+  rows: readonly (Omit<NewLeaf, 'leaf_hash'> & { leaf_hash: Buffer | null })[],
+  adopted: bigint,
+): Promise<NewLeaf[]> {
+  const old = rows.filter(({ leaf_hash: hash, xid }) => hash === null && BigInt(xid) <= adopted);
+  const hashes = new Map<string, Buffer>();
+  for (const part of chunks(old, 1000)) {
+    const events = await readEvents(
+      query,
+      part.map(({ id }) => id),
+      part.map(({ timestamp }) => timestamp),
+    );
+    for (const [id, event] of events) hashes.set(id, Buffer.from(leafHash(leafEntry(canonicalStoredEvent(event)))));
+  }
+  return rows.flatMap((row) => {
+    const hash = row.leaf_hash ?? hashes.get(row.id);
+    return hash ? [{ ...row, leaf_hash: hash }] : [];
+  });
+}
+
+function text(value: string): string {
+  return value;
+}
+
+/** As PostgreSQL writes it: `\x` and hexadecimal digits. */
+function bytes(value: string): Buffer {
+  return Buffer.from(value.slice(2), 'hex');
+}
