@@ -20,7 +20,16 @@ export const ALL_SERVICES = [
   {
     name: 'gatekeeper',
     definition: gatekeeper,
-    tables: ['access_policies', 'audit_log', 'revoked_tokens'],
+    tables: [
+      'access_policies',
+      'audit_log',
+      'revoked_tokens',
+      'tlog_checkpoints',
+      'tlog_leaves',
+      'tlog_sequencer',
+      'tlog_tiles',
+      'tlog_trees',
+    ],
     endpoints: [
       'GET /v1/audit/events',
       'GET /v1/audit/events/{id}',
