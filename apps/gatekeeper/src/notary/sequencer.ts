@@ -66,8 +66,9 @@ const LED_BY_ANOTHER = 'another instance leads the transparency log by now';
 const STATEMENT_TIMEOUT_MS = 60_000;
 /** Trees whose edges stay in memory, of up to 59 KiB each. */
 const MAX_EDGES = 256;
+const BYTEA: number = pg.types.builtins.BYTEA;
 /** A row's values as text: a Date has no microseconds, a number no 64 bits. */
-const AS_TEXT = { getTypeParser: (oid: number) => (oid === pg.types.builtins.BYTEA ? bytes : text) };
+const AS_TEXT = { getTypeParser: (oid: number) => (oid === BYTEA ? bytes : text) };
 
 /**
  * Gives committed events their places in their tenants' trees: contiguous, in the order in which PostgreSQL started the transactions that
@@ -194,7 +195,7 @@ export class Sequencer {
   /** One transaction. @returns how many events it took in */
   private async step(client: pg.Client, epoch: string): Promise<number> {
     const query: Query = async (sql, values) =>
-      (await client.query({ text: sql, values: [...values], types: AS_TEXT as never })).rows as never;
+      (await client.query({ text: sql, values: [...values], types: AS_TEXT })).rows as never;
     try {
       await client.query('BEGIN');
       const position = await this.position(query, epoch);
