@@ -101,10 +101,10 @@ describe('revoked tokens', () => {
     expect((await revoke({ ghost_id: ghost })).status).toBe(200);
     expect([await statusAt(here, ours), await statusAt(here, theirs)]).toEqual([401, 200]);
     expect((await listed(theirs)).filter(({ ghost_id }) => ghost_id === ghost)).toEqual([]);
-    const service = await serviceToken('router', 'gatekeeper');
-    expect((await revoke({ ghost_id: ghost, tenant_id: 'acme' }, service)).status).toBe(200);
+    const service = () => serviceToken('router', 'gatekeeper');
+    expect((await revoke({ ghost_id: ghost, tenant_id: 'acme' }, await service())).status).toBe(200);
     expect(await statusAt(here, theirs)).toBe(401);
-    const all = (await listed(service)).filter(({ ghost_id }) => ghost_id === ghost);
+    const all = (await listed(await service())).filter(({ ghost_id }) => ghost_id === ghost);
     expect(all.map(({ tenant_id, revoked_by }) => [tenant_id, revoked_by])).toEqual([
       ['acme', 'services/router'],
       ['default', 'Supervisor'],
