@@ -15,8 +15,12 @@ describe('when the database of the gatekeeper is down', () => {
     const made = request(service.url)[method](path).set('authorization', bearer);
     return body ? made.send(body) : made;
   };
-  const decide = async (): Promise<Response> =>
-    call('post', '/validate', { action: 'read', resource: 'vaults/public' });
+  /** @returns the id of its event */
+  const decide = async (): Promise<string> => {
+    const { status, body } = await call('post', '/validate', { action: 'read', resource: 'vaults/public' });
+    expect(status).toBe(200);
+    return (body as { audit_id: string }).audit_id;
+  };
   const allowConnections = (allowed: boolean) =>
     admin.query(`ALTER DATABASE ${service.database.name} ALLOW_CONNECTIONS ${allowed}`);
 

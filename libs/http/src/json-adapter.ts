@@ -11,8 +11,10 @@ export class JsonAdapter extends ExpressAdapter {
     if (statusCode !== undefined) response.statusCode = statusCode;
     const text = JSON.stringify(body);
     response.setHeader('Content-Type', 'application/json; charset=utf-8');
-    response.setHeader('Content-Length', Buffer.byteLength(text));
-    return response.end(text);
+    const length = Buffer.byteLength(text);
+    response.setHeader('Content-Length', length);
+    // Of ASCII alone both are the same bytes, and this one need not look for others.
+    return response.end(text, length === text.length ? 'latin1' : 'utf8');
   }
 }
 

@@ -3,8 +3,8 @@ import { AuditError, AuditTrail } from '#audit';
 import { type AuditRecord, type ValidateRequest, type ValidateResponse } from '#contracts';
 import { ServiceError } from '#errors';
 import { type AgentPrincipal } from '#http';
-import { inputDigest } from '../policy/core/index.js';
 import { PolicyStore } from '../policy/policy-store.js';
+import { InputDigests } from './input-digests.js';
 import { RateLimit } from './rate-limit.js';
 
 interface DecisionRecord extends AuditRecord {
@@ -17,6 +17,8 @@ const FEW_GROUPS = 10;
 /** Decides and records: no decision leaves before its audit event has the configured durability. */
 @Injectable()
 export class Decisions {
+  private readonly digests = new InputDigests();
+
   constructor(
     private readonly policies: PolicyStore,
     private readonly trail: AuditTrail,
@@ -51,7 +53,7 @@ export class Decisions {
         rule,
         policy_version: policyVersion,
         input: { groups: agent.groups },
-        input_digest: inputDigest({ tenant, ghost, groups: agent.groups, action, resource }),
+        input_digest: this.digests.of(agent, action, resource),
       },
     };
     let auditId: string | null;

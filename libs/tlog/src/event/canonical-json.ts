@@ -51,9 +51,13 @@ function canonicalObject(object: object, depth: number): string {
   return `${text}}`;
 }
 
+/** What needs no escape: printable ASCII without quotes and backslashes. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+
 /** JSON.stringify writes text as RFC 8785 has it, but for lone surrogates, which it escapes. */
 export function canonicalText(text: string): string {
   if (typeof text !== 'string') throw notJson(`${typeof text}, where text is expected,`);
+  if (PLAIN.test(text)) return `"${text}"`;
   if (!text.isWellFormed()) throw notJson('a lone surrogate');
   return JSON.stringify(text);
 }
