@@ -17,9 +17,9 @@ describe('when the database of the gatekeeper is down', () => {
   };
   /** @returns the id of its event */
   const decide = async (): Promise<string> => {
-    const { status, body } = await call('post', '/validate', { action: 'read', resource: 'vaults/public' });
-    expect(status).toBe(200);
-    return (body as { audit_id: string }).audit_id;
+    const answer = await call('post', '/validate', { action: 'read', resource: 'vaults/public' });
+    expect(answer.status).toBe(200);
+    return (answer.body as { audit_id: string }).audit_id;
   };
   const allowConnections = (allowed: boolean) =>
     admin.query(`ALTER DATABASE ${service.database.name} ALLOW_CONNECTIONS ${allowed}`);

@@ -18,9 +18,15 @@ export async function openKeyFile(path: string): Promise<KeyFile> {
   return { privateKey: parse(pem), exposed: ((await stat(path)).mode & 0o077) !== 0 };
 }
 
-/** Makes a key in a file of its own, durable before this resolves. @throws Error when there is such a file */
-export async function makeKeyFile(path: string): Promise<KeyObject> {
+/**
+ * Makes a key in a file of its own, durable before this resolves.
+ *
+ * @param pathOf where, by the key
+ * @throws Error when there is such a file
+ */
+export async function makeKeyFile(pathOf: (key: KeyObject) => string): Promise<KeyObject> {
   const { privateKey } = generateKeyPairSync('ed25519');
+  const path = pathOf(privateKey);
   await writeDurably(path, privateKey.export({ type: 'pkcs8', format: 'pem' }));
   await syncDirectory(dirname(path));
   return privateKey;
@@ -57,7 +63,7 @@ async function makeOnce(path: string): Promise<string> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const temporary = `${path}.${randomUUID()}`;
   try {
-    await makeKeyFile(temporary);
+    await makeKeyFile(() => temporary);
     await link(temporary, path).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw error;
     });

@@ -9,8 +9,8 @@ export class InputDigests {
   private readonly known = new WeakMap<AgentPrincipal, Map<string, string>>();
 
   of(agent: AgentPrincipal, action: string, resource: string): string {
-    let digests = this.known.get(agent);
-    if (!digests) this.known.set(agent, (digests = new Map()));
+    const digests = this.known.get(agent) ?? new Map<string, string>();
+    if (digests.size === 0) this.known.set(agent, digests);
     // An action cannot hold a line feed.
     const question = `${action}\n${resource}`;
     let digest = digests.get(question);

@@ -1,9 +1,10 @@
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { errorMessage } from '#errors';
+import { syncDirectory } from '#key-files';
 import { type Logger } from '#logging';
 import { type KeyPair } from './key-pair.js';
-import { makeSigningKey, openSigningKey, syncDirectory } from './signing-key-file.js';
+import { makeSigningKey, openSigningKey } from './signing-key-file.js';
 
 const NEXT = /\.([0-9a-f]{64})\.next$/;
 
