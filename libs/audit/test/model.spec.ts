@@ -5,7 +5,7 @@ import { type Draft } from './model/turns.js';
 
 /** A run waits most of its time, for pauses between attempts: some go on beside each other. */
 const LANES = 8;
-const RUNS_PER_LANE = 15;
+const RUNS_PER_LANE = 25;
 
 /** Counterexamples that were found, as a failure prints them. They hold as long as the steps are generated as they were then. */
 const PINNED: Pin[] = [];

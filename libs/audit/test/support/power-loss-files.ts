@@ -1,4 +1,4 @@
-import { existsSync, fstatSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, fstatSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { FaultyFiles } from './faulty-files.js';
 
@@ -73,7 +73,7 @@ export class PowerLossFiles extends FaultyFiles {
   leave(directory: string, lucky: readonly string[]): void {
     for (const { path, synced, named } of this.byPath.values()) {
       const name = basename(path);
-      if (lucky.includes(name)) writeFileSync(join(directory, name), readFileSync(path));
+      if (lucky.includes(name)) copyIfThere(path, join(directory, name));
       else if (named) writeFileSync(join(directory, name), synced);
     }
   }
@@ -90,6 +90,15 @@ export class PowerLossFiles extends FaultyFiles {
 
   private note(fd: number, write: Write): void {
     this.byFd.get(fd)!.pending.push(write);
+  }
+}
+
+/** A removal may be under way, and be faster. */
+function copyIfThere(from: string, to: string): void {
+  try {
+    copyFileSync(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
 }
 
