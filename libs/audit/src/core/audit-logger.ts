@@ -9,6 +9,7 @@ import { DeadLetters } from './dead-letters.js';
 import { Delivery, type Delivered } from './delivery.js';
 import { AuditError } from './errors.js';
 import { EventClock } from './event-clock.js';
+import { EventIds } from './event-ids.js';
 import { EventQueue } from './event-queue.js';
 import { Journal } from './journal.js';
 import { Milestones } from './milestones.js';
@@ -70,6 +71,7 @@ export class AuditLogger {
   private state: State = 'open';
   private readonly producer = randomUUIDv7();
   private sequence = 0;
+  private readonly ids = new EventIds();
   private readonly clock: EventClock;
   private readonly queue: EventQueue;
   private readonly backlog: Backlog;
@@ -137,7 +139,7 @@ export class AuditLogger {
   record(record: AuditRecord): AuditReceipt {
     if (this.state !== 'open') throw new AuditError('audit_closed', `the audit logger is ${this.state}`);
     const checked = checkRecord(record);
-    const id = randomUUIDv7();
+    const id = this.ids.next();
     const timestamp = this.clock.next();
     const sequence = this.sequence + 1;
     const event: AuditEvent = {
