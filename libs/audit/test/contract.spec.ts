@@ -190,6 +190,22 @@ describe('the contract of the audit logger', () => {
       expect(harness.infos).toContain('audit: there is room for records again');
     });
 
+    it('says that the disk does not keep up when that is what refuses', async () => {
+      const files = new FaultyFiles();
+      let release: () => void = () => undefined;
+      const disk = new Promise<void>((resolve) => (release = resolve));
+      files.datasync = () => disk;
+      const logger = await harness.open({ files, durability: 'disk' });
+      const large = record({ metadata: { x: 'y'.repeat(32_000) } });
+      const fill = () => {
+        for (let i = 0; i < 2500; i++) logger.record(large);
+      };
+      expect(fill).toThrow(/the disk does not keep up/);
+      expect(logger.refusing).toContain('the disk does not keep up');
+      release();
+      expect(await logger.room(5000)).toBe(true);
+    });
+
     it('in durability memory record refuses beyond memory', async () => {
       sink.down = true;
       const logger = await harness.open({ durability: 'memory', maxEvents: 3 });
@@ -397,6 +413,20 @@ describe('the contract of the audit logger', () => {
       await Promise.all([logger.flush(), logger.flush()]);
       logger.record(record());
       await logger.flush();
+      expect(sink.events).toHaveLength(2);
+    });
+
+    it('flush waits once for all who call it with nothing accepted in between', async () => {
+      sink.down = true;
+      const logger = await harness.open();
+      logger.record(record());
+      const first = logger.flush();
+      for (let i = 0; i < 1000; i++) expect(logger.flush()).toBe(first);
+      logger.record(record());
+      const second = logger.flush();
+      expect(second).not.toBe(first);
+      sink.down = false;
+      await Promise.all([first, second]);
       expect(sink.events).toHaveLength(2);
     });
 

@@ -82,6 +82,7 @@ export class AuditLogger {
   private readonly hurry = new AbortController();
   private readonly counts = { accepted: 0, persisted: 0, deadLettered: 0, refused: 0, left: 0 };
   private flushes = 0;
+  private flushing: { upTo: number; done: Promise<void> } | undefined;
   /** The size of the event for which there was no room; 0 while there is. */
   private noRoomFor = 0;
   private closing: Promise<void> | undefined;
@@ -168,16 +169,23 @@ export class AuditLogger {
   }
 
   /**
-   * Resolves when everything accepted so far is in the sink (or set aside as a dead letter). The logger stays open.
+   * Resolves when everything accepted so far is in the sink (or set aside as a dead letter). The logger stays open. Who calls it again
+   * with nothing accepted meanwhile waits for the same.
    *
    * @throws AuditError `audit_not_durable` when the logger closes first
    */
-  async flush(): Promise<void> {
+  flush(): Promise<void> {
+    const { accepted } = this.counts;
+    if (this.flushing?.upTo !== accepted) this.flushing = { upTo: accepted, done: this.flushUpTo(accepted) };
+    return this.flushing.done;
+  }
+
+  private async flushUpTo(accepted: number): Promise<void> {
     this.flushes++;
     this.pipeline.hurried = true;
     this.pipeline.send();
     try {
-      await this.settled.when(this.counts.accepted);
+      await this.settled.when(accepted);
     } finally {
       this.flushes--;
       this.pipeline.hurried = this.flushes > 0 || !this.options.async;
@@ -277,6 +285,8 @@ export class AuditLogger {
   }
 
   private get fullText(): string {
+    if (this.spool.waitsForDisk)
+      return 'the audit spool is full of what its disk has yet to sync: the disk does not keep up';
     const what = this.options.durability === 'memory' ? 'queue' : 'spool';
     return `the audit ${what} is full: the sink does not keep up or does not answer`;
   }

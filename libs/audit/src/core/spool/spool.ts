@@ -97,8 +97,13 @@ export class Spool {
 
   /** Whether `more` bytes fit into the bound. */
   hasRoom(more: number): boolean {
-    if (this.writer.unsyncedBytes > MAX_UNSYNCED_BYTES) return false;
+    if (this.waitsForDisk) return false;
     return this.restingBytes + this.writer.activeBytes + more <= this.options.maxBytes;
+  }
+
+  /** Whether so much is written and not known to be on the disk that no more is taken. */
+  get waitsForDisk(): boolean {
+    return this.writer.unsyncedBytes > MAX_UNSYNCED_BYTES;
   }
 
   get bufferedBytes(): number {
