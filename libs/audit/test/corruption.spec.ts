@@ -228,6 +228,27 @@ describe('the logger on a damaged spool', () => {
     }
   });
 
+  it.each(['no JSON', '5', 'null', '{"id":7}', ''])(
+    'keeps whole records aside that say nothing it understands, %p, and delivers all others',
+    async (payload) => {
+      const spools = await SpoolHarness.create(await memoryDirectory());
+      const spool = await spools.open();
+      const payloads = frames.map(({ from, to }) => whole.toString('utf8', from + 16, to));
+      store(spool, [payload, ...payloads.slice(0, 6), payload, payload, ...payloads.slice(6), payload]);
+      await spool.close();
+      const logger = await openOn(await readFile((await spools.segments())[0]!));
+      const { id } = logger.record(record());
+      await logger.flush();
+      expectBalance(logger);
+      expect(delivered()).toEqual([...ids, id]);
+      expect(logger.stats()).toMatchObject({ damaged: 4, spooled: 0 });
+      const aside = join(harness.directory, 'damaged');
+      const kept = await Promise.all((await readdir(aside)).map((name) => readFile(join(aside, name))));
+      expect(kept.map((frame) => frame.toString('utf8', 16))).toEqual([payload, payload, payload, payload]);
+      await spools.dispose();
+    },
+  );
+
   it('gives up no event behind a cut-out piece or zeros', async () => {
     for (let i = 0; i < EVENTS - 2; i++) {
       const { from, to } = frames[i]!;

@@ -93,18 +93,36 @@ export class Backlog {
     const { from, records, next } = await spool.read(this.position);
     if (stop.aborted) return true;
     let read = 0;
+    let passed = 0;
     let reached = from;
-    for (const { payload, bytes, next: end } of records) {
-      if (!queue.push(JSON.parse(payload) as AuditEvent, bytes + EVENT_OVERHEAD_BYTES, end)) break;
-      reached = end;
-      read++;
+    for (const record of records) {
+      const event = eventOf(record.payload);
+      if (event === undefined) {
+        // At the beginning of a stretch only: while the disk is asked, nothing may be read and not yet counted.
+        if (passed > 0) break;
+        await spool.reject(record);
+        if (stop.aborted) return true;
+      } else if (queue.push(event, record.bytes + EVENT_OVERHEAD_BYTES, record.next)) read++;
+      else break;
+      reached = record.next;
+      passed++;
     }
-    if (read === records.length) reached = next;
+    if (passed === records.length) reached = next;
     const lost = reached.index - from.index - read;
     this.length -= read + lost;
     this.damaged += lost;
     this.position = reached;
     if (read + lost > 0) onRead();
     return read + lost > 0;
+  }
+}
+
+/** @returns undefined when it is no event: nothing that this program writes */
+function eventOf(payload: string): AuditEvent | undefined {
+  try {
+    const event = JSON.parse(payload) as Partial<AuditEvent> | null;
+    return typeof event?.id === 'string' ? (event as AuditEvent) : undefined;
+  } catch {
+    return undefined;
   }
 }

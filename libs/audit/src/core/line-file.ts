@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { readFully, type SpoolFiles } from './spool/spool-files.js';
+import { makeLastingDirectory, readFully, type SpoolFiles } from './spool/spool-files.js';
 
 const BLOCK_BYTES = 256 * 1024;
 const NEWLINE = 0x0a;
@@ -21,7 +21,7 @@ export class LineFile {
 
   /** Adds lines and forces them to the disk. @throws what the file system throws; the lines may be there in part */
   async append(lines: readonly Buffer[]): Promise<void> {
-    await this.files.makeDirectory(this.directory);
+    await makeLastingDirectory(this.files, this.directory);
     const bytes = Buffer.concat(lines.flatMap((line) => [line, FRESH_LINE]));
     // Who renames the file reads it afterwards. So lines that were written before the path led elsewhere have been, or will be,
     // read; of others nobody can tell, and they are written again.
@@ -54,7 +54,7 @@ export class LineFile {
 
   /** Makes the file anew, without lines. @throws what the file system throws */
   async empty(): Promise<void> {
-    await this.files.makeDirectory(this.directory);
+    await makeLastingDirectory(this.files, this.directory);
     const fd = this.files.openSync(this.path, true);
     try {
       this.files.truncateSync(fd, 0);

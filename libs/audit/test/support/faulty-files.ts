@@ -24,7 +24,8 @@ export class FaultyFiles implements SpoolFiles {
     this.happened = false;
   }
 
-  makeDirectory = (path: string): Promise<void> => this.later('makeDirectory', () => nodeFiles.makeDirectory(path));
+  makeDirectory = (path: string): Promise<string | undefined> =>
+    this.later('makeDirectory', () => nodeFiles.makeDirectory(path));
   list = (directory: string): Promise<string[]> => this.later('list', () => nodeFiles.list(directory));
   openSync = (path: string, create: boolean): number => this.now('openSync', () => nodeFiles.openSync(path, create));
   openAppendSync = (path: string): number => this.now('openAppendSync', () => nodeFiles.openAppendSync(path));

@@ -1,11 +1,20 @@
 import { type Position } from './cursor.js';
 import { type Segment } from './segment.js';
-import { decodeFrames, decodeHeader, HEADER_BYTES, MAX_FRAME_BYTES, type Damage } from './segment-format.js';
+import {
+  decodeFrames,
+  decodeHeader,
+  FRAME_HEADER_BYTES,
+  HEADER_BYTES,
+  MAX_FRAME_BYTES,
+  type Damage,
+} from './segment-format.js';
 
 const STRETCH_BYTES = 4 * MAX_FRAME_BYTES;
 
 export interface StoredRecord {
   payload: string;
+  /** As it stands in the file. */
+  frame: Buffer;
   /** Of the frame, in bytes. */
   bytes: number;
   /** Where the next one begins. */
@@ -50,6 +59,7 @@ export async function readStretch(segment: Segment, position: Position): Promise
   const records = frames.map((frame) => {
     const record = {
       payload: bytes.toString('utf8', frame.from, frame.end),
+      frame: bytes.subarray(frame.from - FRAME_HEADER_BYTES, frame.end),
       bytes: frame.end - previous,
       next: place(frame.end, frame.index + 1),
     };

@@ -67,7 +67,17 @@ export class Segment {
   }
 
   async datasync(): Promise<void> {
-    if (this.fd !== undefined) await this.use(this.files.datasync(this.fd));
+    const fd = (this.fd ??= this.files.openSync(this.path, false));
+    await this.use(this.files.datasync(fd));
+  }
+
+  /** Gives its descriptor back unless it is in use; the next call that needs one opens the file again. */
+  rest(): void {
+    const { fd } = this;
+    if (fd === undefined || this.uses.size > 0) return;
+    this.fd = undefined;
+    // Nothing depends on it: what was written is in the file.
+    this.use(this.files.close(fd)).catch(() => undefined);
   }
 
   /** Closes the file when nobody uses it any more. */

@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import { mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 
 /**
  * The file calls that the audit path makes, and no others: the seam through which a test makes any of them fail.
@@ -7,8 +8,8 @@ import { mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
  * that; everything that may wait for the disk itself is not.
  */
 export interface SpoolFiles {
-  /** With its parents; only its owner may enter. Nothing happens when it is there. */
-  makeDirectory(path: string): Promise<void>;
+  /** With its parents; only its owner may enter. Nothing happens when it is there. @returns the first of them that was made */
+  makeDirectory(path: string): Promise<string | undefined>;
   /** Names in a directory. */
   list(directory: string): Promise<string[]>;
   /** A file descriptor for reading and writing; `create` makes the file when it is not there. Readable for its owner only. */
@@ -39,7 +40,7 @@ const OWNER_ONLY = 0o600;
 
 /** The file system itself. */
 export const nodeFiles: SpoolFiles = {
-  makeDirectory: async (path) => void (await mkdir(path, { recursive: true, mode: 0o700 })),
+  makeDirectory: (path) => mkdir(path, { recursive: true, mode: 0o700 }),
   list: (directory) => readdir(directory),
   openSync: (path, create) => fs.openSync(path, create ? O_RDWR | O_CREAT : O_RDWR, OWNER_ONLY),
   writeSync: (fd, buffer, offset, length, position) => fs.writeSync(fd, buffer, offset, length, position),
@@ -64,6 +65,21 @@ export const nodeFiles: SpoolFiles = {
   rename: (from, to) => rename(from, to),
   unlink: (path) => unlink(path),
 };
+
+/**
+ * Makes a directory that a loss of power leaves where it is: its name, and those of the parents that were missing, are on the disk.
+ *
+ * @throws what the file system throws
+ */
+export async function makeLastingDirectory(files: SpoolFiles, path: string): Promise<void> {
+  const first = await files.makeDirectory(path);
+  if (first === undefined) return;
+  const top = dirname(resolve(first));
+  for (let parent = dirname(resolve(path)); parent.length >= top.length; parent = dirname(parent)) {
+    await files.syncDirectory(parent);
+    if (parent === top) return;
+  }
+}
 
 /** Writes all of it, however often the file system takes only a part. @throws what the file system throws */
 export function writeFully(files: SpoolFiles, fd: number, bytes: Uint8Array, position: number): void {

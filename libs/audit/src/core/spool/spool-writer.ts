@@ -140,6 +140,8 @@ export class SpoolWriter {
 
   private begin(): void {
     for (const segment of this.dirty) if (segment.removed) this.dirty.delete(segment);
+    // In use until it is synced, where it will be.
+    if (!this.keepsUntilSynced) this.active?.rest();
     const segment = new Segment(this.files, this.directory, this.nextNumber++);
     this.active = segment;
     this.onSegment(segment);
@@ -168,6 +170,7 @@ export class SpoolWriter {
     await segment.datasync();
     if (!segment.named) await this.files.syncDirectory(this.directory);
     segment.named = true;
+    if (!this.isActive(segment)) segment.rest();
   }
 
   private repair(active: Segment, settled: Position): void {

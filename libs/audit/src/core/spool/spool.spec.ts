@@ -49,6 +49,14 @@ describe('Spool', () => {
       expect((await drain(spool, next)).payloads).toEqual(numbered(i + 1, 4 - i));
   });
 
+  it('has the name of a new directory on the disk, and of each parent that was missing', async () => {
+    const directory = join(harness.directory, 'new', 'spool');
+    await (await harness.open({ directory })).close();
+    expect(harness.files.calls.syncDirectory).toBe(2);
+    await harness.open({ directory });
+    expect(harness.files.calls.syncDirectory).toBe(2);
+  });
+
   it('is kept for its owner', async () => {
     await rm(harness.directory, { recursive: true });
     store(await harness.open(), ['a']);
@@ -189,6 +197,31 @@ describe('Spool', () => {
       expect(length).toBeGreaterThan(3);
       expect(harness.warnings).toEqual(['audit: a delivered segment cannot be removed']);
     });
+  });
+
+  it.each([true, false])('keeps few files open, however many segments wait (synced: %p)', async (synced) => {
+    let open = 0;
+    const { openSync, close } = harness.files;
+    harness.files.openSync = (path, create) => {
+      open++;
+      return openSync(path, create);
+    };
+    harness.files.close = async (fd) => {
+      open--;
+      await close(fd);
+    };
+    const spool = await harness.open({ maxBytes: SMALL, synced });
+    storeSegments(spool, 12);
+    if (synced) await spool.sync();
+    expect((await harness.segments()).length).toBeGreaterThanOrEqual(12);
+    // The cursor, and the segment that is written to.
+    expect(open).toBeLessThanOrEqual(3);
+    const next = await harness.open({ maxBytes: SMALL });
+    expect(open).toBeLessThanOrEqual(2);
+    expect((await drain(next)).payloads).toHaveLength(12 * 8);
+    expect(open).toBeLessThanOrEqual(3);
+    await next.close();
+    expect(open).toBe(0);
   });
 
   describe('a bound', () => {

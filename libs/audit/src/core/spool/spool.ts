@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { type AuditLog } from '../audit-log.js';
 import { Cursor, type Position } from './cursor.js';
 import { Segment } from './segment.js';
-import { readStretch, surveySegment, type Stretch } from './segment-reader.js';
-import { nodeFiles, writeFully, type SpoolFiles } from './spool-files.js';
+import { readStretch, surveySegment, type DamagedPart, type StoredRecord, type Stretch } from './segment-reader.js';
+import { makeLastingDirectory, nodeFiles, writeFully, type SpoolFiles } from './spool-files.js';
 import { SpoolLock } from './spool-lock.js';
 import { SpoolWriter } from './spool-writer.js';
 
@@ -73,7 +73,7 @@ export class Spool {
   static async open(given: SpoolOptions): Promise<Spool> {
     const options = { ...given, files: given.files ?? nodeFiles };
     const { directory, service, files } = options;
-    await files.makeDirectory(directory);
+    await makeLastingDirectory(files, directory);
     const lock = await SpoolLock.take(directory, service);
     const segments: Segment[] = [];
     let cursor: Cursor | undefined;
@@ -152,8 +152,15 @@ export class Spool {
     }
     if (from.offset >= segment.written) return nothingBehind(from);
     const stretch = await readStretch(segment, from);
-    await this.keepAside(stretch, segment.path);
+    if (stretch.next.offset >= segment.written && !this.writer.isActive(segment)) segment.rest();
+    await this.keepAside(stretch.damaged, stretch.lost, segment.path);
     return stretch;
+  }
+
+  /** A record that is whole, and that its reader cannot make anything of, is kept aside like a damaged one. @throws what the file system throws */
+  async reject({ frame, next }: StoredRecord): Promise<void> {
+    const at = { segment: next.segment, offset: next.offset - frame.length, index: next.index - 1 };
+    await this.keepAside([{ at, bytes: frame }], 1, this.segments.get(at.segment)?.path ?? '');
   }
 
   /** Everything before `position` is in the sink: it will not be read again, and its files go. Never throws. */
@@ -227,12 +234,12 @@ export class Spool {
   }
 
   /** The same stretch may be read several times, when memory has no room for all of it. */
-  private async keepAside({ damaged, lost }: Stretch, file: string): Promise<void> {
+  private async keepAside(damaged: readonly DamagedPart[], lost: number, file: string): Promise<void> {
     const { directory, files, log } = this.options;
     const folder = join(directory, 'damaged');
     const fresh = damaged.filter(({ at }) => !this.knownDamage.has(nameOf(at)));
     if (fresh.length === 0) return;
-    await files.makeDirectory(folder);
+    await makeLastingDirectory(files, folder);
     for (const { at, bytes } of fresh) {
       // Named by its place, so that reading it again after a crash does not keep it twice.
       if (bytes.length > 0) await writeFile(files, join(folder, nameOf(at)), bytes);
@@ -281,6 +288,7 @@ async function survey(directory: string, cursor: Position, files: SpoolFiles, se
       number === cursor.segment ? cursor : { segment: number, offset: 0, index: 0 },
     );
     records += found.records + found.lost;
+    segment.rest();
     if (found.records + found.lost > 0) continue;
     await segment.remove();
     segments.pop();
