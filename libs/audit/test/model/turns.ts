@@ -110,11 +110,13 @@ export class Turns {
 
   /** Nearly, or with this one more. */
   private isFull({ length }: Draft): boolean {
-    const { setup, life } = this.world;
-    if (setup.durability !== 'memory') return this.world.spoolBytes() + length >= setup.maxSpoolBytes / 2;
-    const { queued, spooled } = life.logger.stats();
-    const newest = [...this.model.taken.values()].slice(-queued - spooled);
-    const bytes = newest.reduce((sum, { text }) => sum + Buffer.byteLength(text) + 1000, length);
-    return queued >= setup.maxEvents || bytes >= setup.maxBytes / 2;
+    const { world } = this;
+    const { setup, life } = world;
+    if (setup.durability !== 'memory') return world.spoolBytes() + length >= setup.maxSpoolBytes / 2;
+    world.noteConfirmed();
+    // What an earlier run left is among them; what a crash has taken away may be counted as well.
+    const waiting = [...this.model.taken.values()].filter(({ id }) => !world.confirmed.has(id));
+    const bytes = waiting.reduce((sum, { text }) => sum + Buffer.byteLength(text) + 1000, length);
+    return life.logger.stats().queued >= setup.maxEvents || bytes >= setup.maxBytes / 2;
   }
 }
