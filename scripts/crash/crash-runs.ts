@@ -89,7 +89,7 @@ export class CrashRuns {
     // A recorder that is killed while it opens its spool for the first time may not have made it.
     await cp(this.spool, this.spoolBefore, { recursive: true }).catch(ignoreMissing);
     this.tally.drained(await drain(this.environment));
-    const compared = await compareWithTrail(this.server.urlOf('notary'), this.acknowledged);
+    const compared = await compareWithTrail(this.server.superuserUrl, this.acknowledged);
     this.tally.compared(compared);
     this.acknowledged = [];
     return isClean(compared.findings) ? undefined : compared.findings;

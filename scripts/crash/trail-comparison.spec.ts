@@ -37,12 +37,12 @@ describe('compareWithTrail', () => {
       );
   };
   const findings = async (events: readonly Acknowledged[]) =>
-    (await compareWithTrail(database.notaryUrl!, events)).findings;
+    (await compareWithTrail(database.superuserUrl, events)).findings;
 
   it('finds nothing where all is well, also with events that nobody was told about', async () => {
     const all = receipts(5);
     await write(all);
-    expect(await compareWithTrail(database.notaryUrl!, all.slice(0, 3))).toEqual({
+    expect(await compareWithTrail(database.superuserUrl, all.slice(0, 3))).toEqual({
       findings: NOTHING,
       rows: 5,
       emptied: false,

@@ -2,7 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { type DatabaseSpec, migrateAtBoot, provision, roleUrl, serviceDatabase, type DatabaseRole } from '#database';
+import {
+  connectionUrl,
+  type DatabaseSpec,
+  migrateAtBoot,
+  provision,
+  roleUrl,
+  serviceDatabase,
+  type DatabaseRole,
+} from '#database';
 import { EmbeddedPostgres } from '#embedded-postgres';
 import { migrations } from '../../apps/gatekeeper/migrations/index.js';
 
@@ -37,6 +45,11 @@ export class TrailServer {
   /** The database as one of its roles, where the server was last started. */
   urlOf(role: DatabaseRole): string {
     return roleUrl(this.url, this.spec, role);
+  }
+
+  /** Sees the whole trail, and may empty it. */
+  get superuserUrl(): string {
+    return connectionUrl(this.url, { database: NAME });
   }
 
   /** Nothing happens when it runs. */
