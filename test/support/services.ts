@@ -23,6 +23,9 @@ export const ALL_SERVICES = [
     tables: [
       'access_policies',
       'audit_log',
+      'audit_quarantine',
+      'audit_seals',
+      'event_entities',
       'revoked_tokens',
       'tlog_checkpoints',
       'tlog_leaves',

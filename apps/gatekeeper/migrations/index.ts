@@ -3,6 +3,8 @@ import { NumberAuditEvents1763769600000 } from './1763769600000-number-audit-eve
 import { RevokeTokens1763856000000 } from './1763856000000-revoke-tokens.js';
 import { KeepPolicies1763942400000 } from './1763942400000-keep-policies.js';
 import { SeparateTenants1764028800000 } from './1764028800000-separate-tenants.js';
+import { MonthsInSteps1764115200000 } from './1764115200000-months-in-steps.js';
+import { QuarantineAuditEvents1764115201000 } from './1764115201000-quarantine-audit-events.js';
 import { KeepTransparencyLog1764201600000 } from './1764201600000-keep-transparency-log.js';
 
 /** This service's schema history, oldest first. */
@@ -12,5 +14,7 @@ export const migrations = [
   RevokeTokens1763856000000,
   KeepPolicies1763942400000,
   SeparateTenants1764028800000,
+  MonthsInSteps1764115200000,
+  QuarantineAuditEvents1764115201000,
   KeepTransparencyLog1764201600000,
 ];

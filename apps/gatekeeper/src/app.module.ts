@@ -8,7 +8,8 @@ import { migrations } from '../migrations/index.js';
 import { AuditIngest } from './audit/audit-ingest.js';
 import { AuditSearch } from './audit/audit-search.js';
 import { AuditController } from './audit/audit.controller.js';
-import { PartitionKeeper } from './audit/partition-keeper.js';
+import { MonthKeeper } from './audit/month-keeper.js';
+import { Quarantine } from './audit/quarantine.js';
 import { TrailReader } from './audit/trail-reader.js';
 import { CONFIG, loadConfig, type GatekeeperConfig } from './config.js';
 import { Notary } from './notary/notary.js';
@@ -33,17 +34,23 @@ const INGEST_CONNECTIONS = 4;
 class AppModule {
   static forRoot(config: GatekeeperConfig, logger: Logger): DynamicModule {
     const { service } = config;
-    const sink = (name: string, connections: number) =>
+    const sink = (name: string, connections: number, quarantine: Quarantine) =>
       new PostgresSink(
         createPool(service.database.url, `gravitas-gatekeeper-${name}`, connections, (error) =>
           logger.warn({ err: error }, `a connection of the ${name} pool broke`),
         ),
+        { onQuarantine: (events) => quarantine.add(events) },
       );
     return {
       module: AppModule,
       imports: [
         ServiceModule.forRoot({ service, logger, entities: [], migrations }),
-        AuditModule.forRoot({ service, logger, createSink: () => sink('audit', SINK_CONNECTIONS) }),
+        AuditModule.forRoot({
+          service,
+          logger,
+          inject: [Quarantine],
+          createSink: (quarantine: Quarantine) => sink('audit', SINK_CONNECTIONS, quarantine),
+        }),
       ],
       controllers: [ValidateController, PolicyController, TokensController, RevocationsController, AuditController],
       providers: [
@@ -57,11 +64,16 @@ class AppModule {
         { provide: AccessControl, useClass: LocalAccessControl },
         TrailReader,
         AuditSearch,
-        { provide: AuditIngest, useFactory: () => new AuditIngest(sink('ingest', INGEST_CONNECTIONS)) },
-        PartitionKeeper,
+        Quarantine,
+        {
+          provide: AuditIngest,
+          inject: [Quarantine],
+          useFactory: (quarantine: Quarantine) => new AuditIngest(sink('ingest', INGEST_CONNECTIONS, quarantine)),
+        },
+        MonthKeeper,
         Notary,
       ],
-      exports: [AccessControl],
+      exports: [AccessControl, Quarantine],
     };
   }
 }

@@ -22,6 +22,8 @@ export interface GatekeeperConfig {
   policyPath: string;
   /** Requests a second and at once, for each ghost; a rate of 0 is no limit. */
   rateLimit: { rate: number; burst: number };
+  /** Months of the trail: kept ahead of now, kept open behind it, and kept at all (0: for ever). */
+  months: { ahead: number; back: number; retention: number };
   /** Reads the trail, one tenant at a time. */
   readerUrl: string;
   /** Reads the whole trail, and keeps its transparency log. */
@@ -50,6 +52,9 @@ export function loadConfig(environment: Environment): GatekeeperConfig {
       GATEKEEPER_JWT_ISSUER: env.text().optional(),
       GATEKEEPER_JWT_AUDIENCE: env.text().optional(),
       GATEKEEPER_JWT_MAX_LIFETIME: duration(60, 3660 * DAY).default(366 * DAY),
+      GATEKEEPER_AUDIT_MONTHS_AHEAD: env.integer(3, 120, 3),
+      GATEKEEPER_AUDIT_MONTHS_BACK: env.integer(0, 120, 1),
+      GATEKEEPER_AUDIT_RETENTION_MONTHS: env.integer(0, 1200, 0),
       ACCESS_POLICY_PATH: env.text().default('apps/gatekeeper/config/access-policies.yaml'),
       ACCESS_POLICY_WATCH: env.boolean(true),
     },
@@ -66,6 +71,11 @@ export function loadConfig(environment: Environment): GatekeeperConfig {
       issuer: own.GATEKEEPER_JWT_ISSUER,
       audience: own.GATEKEEPER_JWT_AUDIENCE,
       maxLifetime: own.GATEKEEPER_JWT_MAX_LIFETIME,
+    },
+    months: {
+      ahead: own.GATEKEEPER_AUDIT_MONTHS_AHEAD,
+      back: own.GATEKEEPER_AUDIT_MONTHS_BACK,
+      retention: own.GATEKEEPER_AUDIT_RETENTION_MONTHS,
     },
     readerUrl: own.GATEKEEPER_READER_URL,
     notaryUrl: own.GATEKEEPER_NOTARY_URL,

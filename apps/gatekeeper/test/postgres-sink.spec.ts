@@ -83,9 +83,72 @@ describe('PostgresSink', () => {
   });
 
   it('rejects a batch for good when an event in it can never be stored, and stores none of it', async () => {
-    const events = [...batch(3000), ...batch(1, { timestamp: '1999-12-31T23:59:59Z' }), ...batch(3000)];
+    const events = [...batch(3000), ...batch(1, { result: 'MAYBE' as never }), ...batch(3000)];
     await expect(sink.write(events)).rejects.toThrow(SinkRejectedError);
     expect(await stored(events)).toBe(0);
     expect(await sink.write(events.slice(0, 3000))).toEqual({ accepted: 3000, duplicates: 0 });
+  });
+
+  it('puts what is of no month of the trail into quarantine, and the rest into the trail, in one go', async () => {
+    const put: number[] = [];
+    const quarantining = new PostgresSink(
+      createPool(service.database.runtimeUrl, 'sink-spec', 1, () => undefined),
+      {
+        onQuarantine: (events) => put.push(events),
+      },
+    );
+    try {
+      const strays = batch(3, { timestamp: '1999-12-31T23:59:59.1234567Z' });
+      const events = [...batch(10), ...strays, ...batch(10)];
+      expect(await quarantining.write(events)).toEqual({ accepted: 23, duplicates: 0 });
+      expect(await quarantining.write(events)).toEqual({ accepted: 0, duplicates: 23 });
+      expect(put).toEqual([3]);
+      expect(await stored(events)).toBe(20);
+      const held = await service.database.query<{ reason: string; at: string }>(
+        `SELECT reason, to_char(timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS at
+         FROM audit_quarantine WHERE id = ANY($1)`,
+        [strays.map(({ id }) => id)],
+      );
+      expect(held).toEqual(
+        Array.from({ length: 3 }, () => ({
+          reason: 'the trail has no month 1999-12',
+          at: '1999-12-31 23:59:59.123456',
+        })),
+      );
+    } finally {
+      await quarantining.close();
+    }
+  });
+
+  it('files each event under all that it is about, as the database itself would', async () => {
+    const long = 'ä'.repeat(500);
+    const events = [
+      ...batch(1, { ghost_id: 'user:123', session_id: 's-1', shell_id: 'qwen3:8b', resource: 'order:7:x' }),
+      ...batch(1, {
+        ghost_id: 'Scout',
+        entities: [
+          { kind: 'ghost', id: 'Scout' },
+          { kind: 'user', id: long + long },
+        ],
+      }),
+      ...batch(1, { session_id: '', resource: 'shells/l1/qwen3:8b' }),
+    ];
+    await sink.write(events);
+    const ids = events.map(({ id }) => id);
+    const filed = await service.database.query<{ event_id: string; kind: string; id: string }>(
+      'SELECT event_id, kind, id FROM event_entities WHERE event_id = ANY($1) ORDER BY 1, 2, 3',
+      [ids],
+    );
+    const computed = await service.database.query(
+      `SELECT a.id AS event_id, e.kind, e.id FROM audit_log a, audit_entities_of(ghost_id, session_id, shell_id, resource, entities) e
+       WHERE a.id = ANY($1) ORDER BY 1, 2, 3`,
+      [ids],
+    );
+    expect(filed).toEqual(computed);
+    const kinds = (i: number) =>
+      filed.filter(({ event_id }) => event_id === ids[i]).map(({ kind, id }) => `${kind}=${id}`);
+    expect(kinds(0).sort()).toEqual(['ghost=user:123', 'order=7:x', 'session=s-1', 'shell=qwen3:8b', 'user=123']);
+    expect(kinds(1).sort()).toEqual(['ghost=Scout', expect.stringMatching(/^user=sha256:[0-9a-f]{64}$/)]);
+    expect(kinds(2)).toEqual([]);
   });
 });

@@ -6,8 +6,15 @@ const COPY_DONE = 'c'.charCodeAt(0);
 const COPY_FAIL = 'f'.charCodeAt(0);
 const NOTHING = new Uint8Array(0);
 
+/** A `COPY ... FROM STDIN`, and what to send for it: each chunk is used before the next one is asked for. */
+export interface CopyStatement {
+  sql: string;
+  chunks: Iterable<Uint8Array>;
+}
+
 /**
- * One `COPY ... FROM STDIN`, to be given to pg's `client.query`. It sends a chunk once the socket has taken the one before, and lets
+ * One or several `COPY ... FROM STDIN`, to be given to pg's `client.query`. Several travel as one query, which PostgreSQL makes one
+ * transaction: all of their rows are there, or none. It sends a chunk once the socket has taken the one before, and lets
  * others have the event loop between two; PostgreSQL works on the first while the next ones are made.
  *
  * When PostgreSQL or the connection fails, nothing more is sent. When making a chunk fails, PostgreSQL is told to forget the rest.
@@ -15,39 +22,36 @@ const NOTHING = new Uint8Array(0);
  * Source: PostgreSQL documentation, Frontend/Backend Protocol, "COPY Operations". The methods are those that pg calls on a query.
  */
 export class CopyIn implements Submittable {
-  /** Resolves with the number of rows once PostgreSQL has them all and the connection is free again. */
-  readonly done: Promise<number>;
-  private readonly outcome = Promise.withResolvers<number>();
+  /** Resolves with each statement's number of rows once PostgreSQL has them all and the connection is free again. */
+  readonly done: Promise<number[]>;
+  private readonly outcome = Promise.withResolvers<number[]>();
   private socket: Connection['stream'] | undefined;
-  private rowCount = 0;
+  private readonly rowCounts: number[] = [];
+  private next = 0;
   private hasEnded = false;
   /** Why we gave up, which says more than PostgreSQL's answer to it. */
   private failure: unknown;
 
-  /** @param chunks each is used before the next one is asked for */
-  constructor(
-    private readonly sql: string,
-    private readonly chunks: Iterable<Uint8Array>,
-  ) {
+  constructor(private readonly statements: readonly CopyStatement[]) {
     this.done = this.outcome.promise;
   }
 
   submit(connection: Connection): void {
     this.socket = connection.stream;
-    connection.query(this.sql);
+    connection.query(this.statements.map(({ sql }) => sql).join('; '));
   }
 
   handleCopyInResponse(): void {
-    this.send().catch((error: unknown) => this.giveUp(error));
+    this.send(this.statements[this.next++]!.chunks).catch((error: unknown) => this.giveUp(error));
   }
 
   handleCommandComplete({ text }: { text?: string }): void {
-    this.rowCount = Number(/^COPY (\d+)/.exec(text ?? '')?.[1] ?? 0);
+    this.rowCounts.push(Number(/^COPY (\d+)/.exec(text ?? '')?.[1] ?? 0));
   }
 
   handleReadyForQuery(): void {
     this.end();
-    this.outcome.resolve(this.rowCount);
+    this.outcome.resolve(this.rowCounts);
   }
 
   handleError(error: Error): void {
@@ -63,8 +67,8 @@ export class CopyIn implements Submittable {
     this.callback();
   }
 
-  private async send(): Promise<void> {
-    for (const chunk of this.chunks) {
+  private async send(chunks: Iterable<Uint8Array>): Promise<void> {
+    for (const chunk of chunks) {
       await this.write(COPY_DATA, chunk);
       await turn();
       if (this.hasEnded) return;

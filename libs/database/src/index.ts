@@ -3,7 +3,7 @@ export { type CopyType, type CopyValue } from './copy-binary.js';
 export { DatabaseNewerError, DatabaseUnavailableError, MigrationFailedError } from './migration-errors.js';
 export { ProvisionError, type ProvisionErrorCode } from './provision-error.js';
 export { connectionUrl, redactUrl, type ConnectionUrlParts } from './connection-url.js';
-export { copyInto, type CopyTarget } from './copy-into.js';
+export { copyInto, copyIntoAll, type CopyPart, type CopyTarget } from './copy-into.js';
 export { createPool } from './pool.js';
 export { dataSourceOptions, roleOf, type DatabaseOptions } from './data-source.js';
 export { grantTo, grantToRuntime, quotedRole, revokeFrom } from './grants.js';

@@ -1,0 +1,249 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { PostgresSink } from '#audit';
+import { createPool } from '#database';
+import { startService, waitFor, type TestService } from '#testing';
+import { gatekeeper } from '../src/app.module.js';
+import { MonthMaintenance, type MonthMaintenanceOptions } from '../src/audit/month-maintenance.js';
+import { monthName, monthOf } from '../src/audit/month.js';
+import { event } from './support/events.js';
+
+const DAY_MS = 86_400_000;
+const NO_LOG = { info: () => undefined, warn: () => undefined };
+
+describe('the months of the trail', () => {
+  let service: TestService;
+  let owner: pg.Client;
+  let sink: PostgresSink;
+  beforeAll(async () => {
+    service = await startService('gatekeeper', gatekeeper);
+    owner = new pg.Client({ connectionString: service.database.ownerUrl, connectionTimeoutMillis: 5000 });
+    await owner.connect();
+    sink = new PostgresSink(createPool(service.database.runtimeUrl, 'months-spec', 2, () => undefined));
+  });
+  afterAll(async () => {
+    await sink.close();
+    await owner.end();
+    await service.close();
+  });
+
+  const maintenance = (options: Partial<MonthMaintenanceOptions>) =>
+    new MonthMaintenance({
+      url: service.database.ownerUrl,
+      months: { ahead: 3, back: 1, retention: 0 },
+      log: NO_LOG,
+      ...options,
+    });
+  const tables = async () =>
+    (
+      await service.database.query<{ name: string }>(
+        `SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND relname ~ '^(audit_log|event_entities)_\\d{4}' ORDER BY 1`,
+      )
+    ).map(({ name }) => name);
+  const monthsOf = async (table: string) =>
+    (await service.database.query<{ starts: Date }>(`SELECT starts FROM audit_months($1)`, [table])).map(({ starts }) =>
+      starts.toISOString(),
+    );
+  const seal = (month: Date) =>
+    service.database.query('INSERT INTO audit_seals (month) VALUES ($1::date) ON CONFLICT DO NOTHING', [
+      `${monthName(month)}-01`,
+    ]);
+  const far = (years: number) => new Date(Date.UTC(new Date().getUTCFullYear() + years, 4, 10));
+
+  it('are the same for the events and for their entities', async () => {
+    const expected = [-1, 0, 1, 2, 3].map((offset) => monthOf(new Date(), offset).toISOString());
+    expect(await monthsOf('audit_log')).toEqual(expected);
+    expect(await monthsOf('event_entities')).toEqual(expected);
+  });
+
+  it('are made without a scan and without an ACCESS EXCLUSIVE lock on the parent, while a writer is at it', async () => {
+    const writer = new pg.Client({ connectionString: service.database.runtimeUrl, connectionTimeoutMillis: 5000 });
+    await writer.connect();
+    const notices: string[] = [];
+    owner.on('notice', ({ message }) => notices.push(message ?? ''));
+    try {
+      await writer.query('BEGIN');
+      await writer.query(
+        `INSERT INTO audit_log (id, tenant_id, timestamp, service, action, resource, result, reason, entities, metadata)
+         VALUES (gen_random_uuid(), 't', now(), 's', 'a', 'r', 'ALLOWED', '', '[]', '{}')`,
+      );
+      await owner.query(`SET client_min_messages = debug1; SET lock_timeout = '2s'; SET timezone = 'Asia/Tokyo'`);
+      const steps: string[] = [];
+      for (;;) {
+        await owner.query('BEGIN');
+        const { rows } = await owner.query<{ step: string | null }>('SELECT audit_month_step($1) AS step', [far(8)]);
+        const locks = await owner.query<{ mode: string }>(
+          `SELECT DISTINCT mode FROM pg_locks WHERE pid = pg_backend_pid() AND relation IN ('audit_log'::regclass, 'event_entities'::regclass)`,
+        );
+        await owner.query('COMMIT');
+        expect(locks.rows.map(({ mode }) => mode)).not.toContain('AccessExclusiveLock');
+        if (rows[0]?.step == null) break;
+        steps.push(rows[0].step.split(' ')[0]!);
+      }
+      expect(steps).toEqual(['made', 'attached', 'finished', 'made', 'attached', 'finished']);
+      expect(notices.filter((text) => text.includes('is implied by existing constraints'))).toHaveLength(2);
+      expect((await monthsOf('audit_log')).at(-1)).toBe(monthOf(far(8)).toISOString());
+    } finally {
+      await writer.query('ROLLBACK').catch(() => undefined);
+      await writer.end();
+      await owner.query('RESET ALL');
+      owner.removeAllListeners('notice');
+    }
+  });
+
+  it('have the indexes of their parents, adopted, and ids that occur once whatever their time', async () => {
+    const invalid = await service.database.query(
+      `SELECT indexrelid::regclass FROM pg_index JOIN pg_class c ON c.oid = indexrelid
+       WHERE NOT indisvalid AND c.relname ~ '^(audit|event)_'`,
+    );
+    expect(invalid).toEqual([]);
+    const now = event();
+    expect(await sink.write([now])).toEqual({ accepted: 1, duplicates: 0 });
+    const again = { ...now, timestamp: new Date(Date.parse(now.timestamp) - 1).toISOString() };
+    expect(await sink.write([again])).toEqual({ accepted: 0, duplicates: 1 });
+    expect(await sink.write([event(), again, event()])).toEqual({ accepted: 2, duplicates: 1 });
+    expect(await service.database.query('SELECT 1 FROM audit_log WHERE id = $1', [now.id])).toHaveLength(1);
+  });
+
+  it('are made once when two instances are at it', async () => {
+    const made: string[] = [];
+    const log = { ...NO_LOG, info: (details: object) => made.push((details as { step: string }).step) };
+    const one = maintenance({ now: () => far(12), log });
+    const two = maintenance({ now: () => far(12), log });
+    const states = await Promise.all([one.run(), two.run(), one.run(), two.run()]);
+    expect(states.some(({ done }) => done)).toBe(true);
+    await one.run();
+    expect(new Set(made).size).toBe(made.length);
+    expect(made).toHaveLength(5 * 6);
+  });
+
+  it('go only when they are sealed, and a DETACH that was interrupted is finished', async () => {
+    const now = far(16);
+    await maintenance({ now: () => now }).run();
+    const later = monthOf(now, 6);
+    const first = monthOf(now, -1);
+    const old = event({ timestamp: first.toISOString() });
+    await sink.write([old]);
+    const retiring = (options: Partial<MonthMaintenanceOptions> = {}) =>
+      maintenance({ now: () => later, months: { ahead: 3, back: 1, retention: 6 }, ...options });
+    await retiring().run();
+    const name = `audit_log_${monthName(first).replace('-', '_')}`;
+    expect(await tables()).toContain(name);
+
+    await seal(first);
+    const reader = new pg.Client({ connectionString: service.database.notaryUrl!, connectionTimeoutMillis: 5000 });
+    await reader.connect();
+    try {
+      await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+      await reader.query('SELECT count(*) FROM audit_log');
+      const cut = retiring()
+        .run()
+        .catch((error: unknown) => error);
+      const pid = await waitFor('the DETACH to wait for the reader', async () => {
+        const [found] = await service.database.query<{ pid: number }>(
+          `SELECT pid FROM pg_stat_activity WHERE query LIKE 'ALTER TABLE audit_log DETACH%' AND wait_event_type = 'Lock'`,
+        );
+        return found?.pid;
+      });
+      const pending = () => service.database.query('SELECT 1 FROM pg_inherits WHERE inhdetachpending');
+      await waitFor('it to be pending', async () => (await pending()).length === 1);
+      await service.database.query('SELECT pg_terminate_backend($1)', [pid]);
+      expect(await cut).toBeInstanceOf(Error);
+      expect(await sink.write([event({ timestamp: later.toISOString() })])).toEqual({ accepted: 1, duplicates: 0 });
+      await reader.query('COMMIT');
+      await retiring().run();
+      expect(await pending()).toEqual([]);
+    } finally {
+      await reader.end();
+    }
+    expect((await tables()).filter((table) => table.endsWith(monthName(first).replace('-', '_')))).toEqual([]);
+  });
+
+  it('24 of them pass while events arrive and the maintenance is killed at every step: no insert fails', async () => {
+    const start = far(20);
+    let clock = start;
+    let stop = false;
+    const failures: unknown[] = [];
+    const written = new Map<string, string>();
+    await maintenance({ now: () => clock }).run();
+    const write = async (): Promise<void> => {
+      while (!stop) {
+        const month = monthOf(clock).getTime();
+        const events = Array.from({ length: 5 }, (_, i) =>
+          event({
+            timestamp: new Date(month + ((i * 7) % 28) * DAY_MS + Math.floor(Math.random() * 1000)).toISOString(),
+            ghost_id: 'Rotation',
+          }),
+        );
+        const result = await sink.write(events).catch((error: unknown) => ({ error }));
+        if (!('accepted' in result) || result.accepted !== 5) failures.push(result);
+        else for (const { id, timestamp } of events) written.set(id, timestamp);
+        await sleep(2);
+      }
+    };
+    const writers = [write(), write()];
+    let kills = 0;
+    const hit = new Set<string>();
+    try {
+      for (let month = 1; month <= 24; month++) {
+        clock = new Date(monthOf(start, month).getTime() + DAY_MS);
+        await seal(monthOf(clock, -4));
+        // Another offset each month, so that every step has its turn.
+        for (let attempt = month % 4, killed = true; killed; attempt++) {
+          killed = false;
+          let step = 0;
+          const onStep = async (what: string, client: pg.Client): Promise<void> => {
+            if (step++ !== attempt) return;
+            killed = true;
+            kills++;
+            hit.add(what.replace(/_?\d{4}[-_]\d{2}/, ''));
+            const pid = (client as unknown as { processID: number }).processID;
+            const kill = service.database.query('SELECT pg_terminate_backend($1)', [pid]);
+            // Before the statement, and somewhere in it.
+            if (attempt % 2 === 0) await kill;
+            else kill.catch(() => undefined);
+          };
+          const months = { ahead: 3, back: 1, retention: 3 };
+          await maintenance({ now: () => clock, months, onStep })
+            .run()
+            .catch(() => undefined);
+          // The lock goes with the backend, a moment after the connection.
+          await sleep(5);
+        }
+        const { done, monthsAhead } = await maintenance({
+          now: () => clock,
+          months: { ahead: 3, back: 1, retention: 3 },
+        }).run();
+        expect({ month, done, monthsAhead }).toEqual({ month, done: true, monthsAhead: 3 });
+      }
+    } finally {
+      stop = true;
+      await Promise.all(writers);
+    }
+    expect(failures).toEqual([]);
+    expect(kills).toBeGreaterThan(24 * 5);
+    expect([...hit].filter((step) => !step.endsWith('FINALIZE')).sort()).toEqual([
+      'ALTER TABLE audit_log DETACH PARTITION audit_log CONCURRENTLY',
+      'ALTER TABLE event_entities DETACH PARTITION event_entities CONCURRENTLY',
+      'DROP TABLE audit_log',
+      'DROP TABLE event_entities',
+      'make ',
+      'release quarantined events',
+    ]);
+    const oldest = monthOf(clock, -3).toISOString();
+    const kept = [...written].filter(([, timestamp]) => timestamp >= oldest).map(([id]) => id);
+    const found = await service.database.query<{ count: number }>(
+      'SELECT count(*)::int AS count FROM audit_log WHERE id = ANY($1)',
+      [kept],
+    );
+    expect(found[0]!.count).toBe(kept.length);
+    const [{ count } = { count: -1 }] = await service.database.query<{ count: number }>(
+      'SELECT count(*)::int AS count FROM audit_quarantine',
+    );
+    expect(count).toBe(0);
+    const names = (await tables()).filter((name) => name.slice(-7) >= monthName(start).replace('-', '_'));
+    const expected = [-3, -2, -1, 0, 1, 2, 3].map((offset) => monthName(monthOf(clock, offset)).replace('-', '_'));
+    expect(names).toEqual(['audit_log', 'event_entities'].flatMap((table) => expected.map((m) => `${table}_${m}`)));
+  }, 120_000);
+});
