@@ -79,7 +79,9 @@ const TABLES: Record<ServiceName, Omit<Row, 'service'>[]> = {
       path: '/v1/audit/events/00000000-0000-7000-8000-000000000000',
       rule: right('read', 'audit/events'),
     },
+    { endpoint: 'GET /v1/audit/export', rule: right('read', 'audit/events') },
     { endpoint: 'GET /v1/audit/stats', rule: right('read', 'audit/events') },
+    { endpoint: 'GET /v1/audit/stats/timeline', rule: right('read', 'audit/events') },
   ],
   guardian: [
     { endpoint: 'POST /validate', body: () => ({ agent: OTHER }), rule: authenticated },

@@ -36,7 +36,9 @@ export const ALL_SERVICES = [
     endpoints: [
       'GET /v1/audit/events',
       'GET /v1/audit/events/{id}',
+      'GET /v1/audit/export',
       'GET /v1/audit/stats',
+      'GET /v1/audit/stats/timeline',
       'GET /v1/tokens/revoked',
       'POST /v1/audit/events',
       'POST /v1/policy/explain',

@@ -63,9 +63,9 @@ const RELEASE = `
         public.audit_entities_of(e.ghost_id, e.session_id, e.shell_id, e.resource, e.entities) f
       WHERE q.id = ANY (taken) ON CONFLICT DO NOTHING;
     INSERT INTO public.audit_log (id, tenant_id, timestamp, service, ghost_id, shell_id, action, resource, result, reason,
-        request_id, session_id, entities, metadata, producer, sequence)
+        request_id, session_id, entities, metadata, producer, sequence, leaf_hash)
       SELECT q.id, e.tenant_id, q.timestamp, e.service, e.ghost_id, e.shell_id, e.action, e.resource, e.result, e.reason,
-        e.request_id, e.session_id, e.entities, e.metadata, e.producer, e.sequence
+        e.request_id, e.session_id, e.entities, e.metadata, e.producer, e.sequence, e.leaf_hash
       FROM public.audit_quarantine q, jsonb_populate_record(NULL::public.audit_log, q.event) e
       WHERE q.id = ANY (taken) ON CONFLICT DO NOTHING;
     DELETE FROM public.audit_quarantine WHERE id = ANY (taken);

@@ -5,6 +5,7 @@ import { KeepPolicies1763942400000 } from './1763942400000-keep-policies.js';
 import { SeparateTenants1764028800000 } from './1764028800000-separate-tenants.js';
 import { MonthsInSteps1764115200000 } from './1764115200000-months-in-steps.js';
 import { QuarantineAuditEvents1764115201000 } from './1764115201000-quarantine-audit-events.js';
+import { SearchTheTrail1764115202000 } from './1764115202000-search-the-trail.js';
 import { KeepTransparencyLog1764201600000 } from './1764201600000-keep-transparency-log.js';
 
 /** This service's schema history, oldest first. */
@@ -16,5 +17,6 @@ export const migrations = [
   SeparateTenants1764028800000,
   MonthsInSteps1764115200000,
   QuarantineAuditEvents1764115201000,
+  SearchTheTrail1764115202000,
   KeepTransparencyLog1764201600000,
 ];

@@ -5,11 +5,14 @@ import { AccessControl } from '#http';
 import { type Logger } from '#logging';
 import { ServiceModule, type ServiceDefinition } from '#service';
 import { migrations } from '../migrations/index.js';
+import { AuditExport } from './audit/audit-export.js';
 import { AuditIngest } from './audit/audit-ingest.js';
 import { AuditSearch } from './audit/audit-search.js';
+import { AuditTimelines } from './audit/audit-timeline.js';
 import { AuditController } from './audit/audit.controller.js';
 import { MonthKeeper } from './audit/month-keeper.js';
 import { Quarantine } from './audit/quarantine.js';
+import { TextTidier } from './audit/text-tidier.js';
 import { TrailReader } from './audit/trail-reader.js';
 import { CONFIG, loadConfig, type GatekeeperConfig } from './config.js';
 import { Notary } from './notary/notary.js';
@@ -64,6 +67,9 @@ class AppModule {
         { provide: AccessControl, useClass: LocalAccessControl },
         TrailReader,
         AuditSearch,
+        AuditExport,
+        AuditTimelines,
+        TextTidier,
         Quarantine,
         {
           provide: AuditIngest,

@@ -4,6 +4,7 @@ import request from 'supertest';
 import { auditPage, type AuditEvent } from '#contracts';
 import { agentToken, serviceToken, startService, type TestService } from '#testing';
 import { gatekeeper } from '../src/app.module.js';
+import { MonthKeeper } from '../src/audit/month-keeper.js';
 
 const event = (overrides: Partial<AuditEvent> = {}): AuditEvent => ({
   id: randomUUID(),
@@ -72,11 +73,23 @@ describe('the audit API', () => {
     expect((await ingest(events)).body).toEqual({ accepted: 2000, duplicates: 0 });
   });
 
-  it('refuses an event of a month that the trail does not hold, and all that came with it', async () => {
-    const other = event();
-    const answer = await ingest([other, event({ timestamp: '1999-12-31T23:59:59Z' })]);
-    expect(answer.body).toMatchObject({ status: 400, code: 'event_rejected' });
-    expect(await service.database.query('SELECT 1 FROM audit_log WHERE id = $1', [other.id])).toHaveLength(0);
+  it('takes an event of a month that the trail does not have into quarantine, and what came with it into the trail', async () => {
+    const [other, stray] = [event(), event({ timestamp: '1999-12-31T23:59:59Z' })];
+    expect((await ingest([other, stray])).body).toEqual({ accepted: 2, duplicates: 0 });
+    expect((await ingest([stray])).body).toEqual({ accepted: 0, duplicates: 1 });
+    expect(await service.database.query('SELECT 1 FROM audit_log WHERE id = $1', [other.id])).toHaveLength(1);
+    const stats = await request(service.url)
+      .get('/v1/audit/stats')
+      .set('authorization', `Bearer ${await agentToken('Supervisor')}`);
+    expect(stats.body).toMatchObject({ quarantined: 1 });
+    const metrics = await request(service.url).get('/metrics');
+    expect(metrics.text).toMatch(/^gravitas_audit_quarantined_total 1$/m);
+    await service.app.get(MonthKeeper).run();
+    const health = await request(service.url).get('/health');
+    expect(health.body).toMatchObject({
+      status: 'healthy',
+      audit_months: { partitions: 5, months_ahead: 3, quarantined: 1 },
+    });
   });
 
   it.each([

@@ -74,21 +74,54 @@ export type AuditStats = z.output<typeof auditStats>;
 /** For services: whose events. An agent sees its own tenant's. */
 export const auditTenant = z.object({ tenant_id: name.optional() });
 
-export const auditQuery = auditTenant.extend({
+/** All combined: an event must match each. `entity` also finds an event by its actor, session or shell (`ghost:`, `session:`, `shell:`). */
+export const auditFilters = auditTenant.extend({
   ghost_id: name.optional(),
   action: name.optional(),
   resource: text(1000, 1).optional(),
   result: auditResult.optional(),
   service: name.optional(),
+  session_id: text(200, 1).optional(),
+  request_id: text(200, 1).optional(),
+  shell_id: name.optional(),
   entity: text(701, 3)
     .regex(/^[^:]{1,200}:[^]{1,500}$/, 'expected kind:id')
     .optional(),
+  /** Words of reason and metadata, as a search engine takes them: `"a phrase"`, `or`, `-without`. */
+  q: text(500, 1).optional(),
   from: timestamp.optional(),
   to: timestamp.optional(),
+});
+export type AuditFilters = z.output<typeof auditFilters>;
+
+export const auditQuery = auditFilters.extend({
   limit: z.coerce.number().int().min(1).max(1000).default(100),
   cursor: z.string().max(200).optional(),
 });
 export type AuditQuery = z.output<typeof auditQuery>;
+
+export const AUDIT_EXPORT_FORMATS = ['ndjson', 'csv'] as const;
+
+export const auditExportQuery = auditFilters.extend({ format: z.enum(AUDIT_EXPORT_FORMATS).default('ndjson') });
+export type AuditExportQuery = z.output<typeof auditExportQuery>;
+
+/** At most 31 days; the last 24 hours unless said otherwise. */
+export const auditTimelineQuery = auditTenant.extend({ from: timestamp.optional(), to: timestamp.optional() });
+export type AuditTimelineQuery = z.output<typeof auditTimelineQuery>;
+
+/** Hours of UTC in which something happened, oldest first; results that did not occur are 0. */
+export const auditTimeline = z.object({
+  from: z.string(),
+  to: z.string(),
+  hours: z.array(
+    z.object({ hour: z.string(), total: z.number().int(), results: z.record(auditResult, z.number().int()) }),
+  ),
+});
+export type AuditTimeline = z.output<typeof auditTimeline>;
+
+/** A logger's numbers, and the events that wait for a month that the trail does not have. */
+export const auditTrailStats = auditStats.extend({ quarantined: z.number().int() });
+export type AuditTrailStats = z.output<typeof auditTrailStats>;
 
 export const auditPage = z.object({ events: z.array(auditEvent), next_cursor: z.string().nullable() });
 export type AuditPage = z.output<typeof auditPage>;

@@ -14,14 +14,9 @@ export class AuditIngest implements OnApplicationShutdown {
       return await this.sink.write(events);
     } catch (error) {
       if (error instanceof SinkRejectedError)
-        throw new ServiceError(
-          'invalid',
-          'event_rejected',
-          'events: the trail holds no such month, or a value that it cannot hold',
-          {
-            cause: error,
-          },
-        );
+        throw new ServiceError('invalid', 'event_rejected', 'events: one has a value that the trail cannot hold', {
+          cause: error,
+        });
       throw new ServiceError('unavailable', 'audit_unavailable', 'The audit trail takes no events at the moment', {
         cause: error,
         retryAfter: 1,

@@ -2,19 +2,11 @@ import { Injectable } from '@nestjs/common';
 import { type AuditEvent, type AuditPage, type AuditQuery } from '#contracts';
 import { ServiceError } from '#errors';
 import { decodeCursor, encodeCursor } from './audit-cursor.js';
+import { EVENT_COLUMNS, eventsStatement } from './audit-statement.js';
+import { toEvent, type EventRow } from './event-row.js';
 import { TrailReader } from './trail-reader.js';
 
-/** Microseconds since the epoch: what a JavaScript Date would cut off is kept. */
-const MICROSECONDS = `(extract(epoch FROM timestamp) * 1000000)::bigint`;
-
-const SELECT = `
-  SELECT id, tenant_id, service, ghost_id, shell_id, action, resource, result, reason, request_id, session_id, entities, metadata,
-         producer, sequence,
-         to_char(timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS timestamp, ${MICROSECONDS}::text AS cursor_time
-  FROM audit_log`;
-
-/** A bigint comes back as text. */
-type Row = Omit<AuditEvent, 'sequence'> & { sequence: string | null; cursor_time: string };
+const DAY_MS = 86_400_000;
 
 /** Searches one tenant's part of the trail. */
 @Injectable()
@@ -22,16 +14,14 @@ export class AuditSearch {
   constructor(private readonly trail: TrailReader) {}
 
   /** Newest first, by (timestamp, id). */
-  async find(query: AuditQuery, tenant: string): Promise<AuditPage> {
-    const { where, values } = conditions(query);
+  async find({ limit, cursor, ...filters }: AuditQuery, tenant: string): Promise<AuditPage> {
     // One more than asked for tells whether there is a next page.
-    const rows = await this.trail.within(tenant, (run) =>
-      run<Row>(`${SELECT} ${where} ORDER BY timestamp DESC, id DESC LIMIT $${values.length + 1}`, [
-        ...values,
-        query.limit + 1,
-      ]),
-    );
-    const page = rows.slice(0, query.limit);
+    const { sql, values } = eventsStatement(filters, tenant, {
+      cursor: cursor === undefined ? undefined : decodeCursor(cursor),
+      limit: limit + 1,
+    });
+    const rows = await this.trail.within(tenant, (run) => run<EventRow>(sql, values));
+    const page = rows.slice(0, limit);
     const last = page.at(-1);
     const more = rows.length > page.length && last !== undefined;
     return {
@@ -42,42 +32,25 @@ export class AuditSearch {
 
   /** @throws ServiceError not_found */
   async get(id: string, tenant: string): Promise<AuditEvent> {
-    const [row] = await this.trail.within(tenant, (run) => run<Row>(`${SELECT} WHERE id = $1`, [id]));
+    const made = timeOfId(id);
+    const near = made === undefined ? undefined : await this.read(id, tenant, made);
+    const row = near ?? (await this.read(id, tenant));
     if (!row) throw new ServiceError('not_found', 'event_not_found', `There is no audit event ${id}`);
     return toEvent(row);
   }
-}
 
-function conditions(query: AuditQuery): { where: string; values: unknown[] } {
-  const values: unknown[] = [];
-  const clauses: string[] = [];
-  const add = (clause: (parameter: string) => string, value: unknown) => clauses.push(clause(`$${values.push(value)}`));
-
-  for (const column of ['ghost_id', 'action', 'resource', 'result', 'service'] as const)
-    if (query[column] !== undefined) add((p) => `${column} = ${p}`, query[column]);
-  if (query.from !== undefined) add((p) => `timestamp >= ${p}::timestamptz`, query.from);
-  if (query.to !== undefined) add((p) => `timestamp < ${p}::timestamptz`, query.to);
-  if (query.entity !== undefined) {
-    const [kind, ...id] = query.entity.split(':');
-    add((p) => `entities @> ${p}::jsonb`, JSON.stringify([{ kind, id: id.join(':') }]));
-  }
-  if (query.cursor !== undefined) {
-    const cursor = decodeCursor(query.cursor);
-    const time = `$${values.push(cursor.timestamp)}`;
-    // An interval of microseconds is exact, where to_timestamp(double precision) is not.
-    add(
-      (p) => `(timestamp, id) < ('epoch'::timestamptz + ${time}::bigint * interval '1 microsecond', ${p}::uuid)`,
-      cursor.id,
+  private async read(id: string, tenant: string, made?: number): Promise<EventRow | undefined> {
+    const day = (offset: number): string => new Date(made! + offset * DAY_MS).toISOString();
+    const around = made === undefined ? '' : 'AND a.timestamp BETWEEN $2::timestamptz AND $3::timestamptz';
+    const values = made === undefined ? [id] : [id, day(-1), day(1)];
+    const [row] = await this.trail.within(tenant, (run) =>
+      run<EventRow>(`SELECT ${EVENT_COLUMNS} FROM audit_log a WHERE a.id = $1 ${around}`, values),
     );
+    return row;
   }
-  return { where: clauses.length > 0 ? `WHERE ${clauses.join(' AND ')}` : '', values };
 }
 
-/** Milliseconds are enough to write where there is nothing below them. */
-function toEvent({ cursor_time: _, sequence, ...row }: Row): AuditEvent {
-  return {
-    ...row,
-    timestamp: row.timestamp.replace(/000Z$/, 'Z'),
-    sequence: sequence === null ? null : Number(sequence),
-  };
+/** When a UUID of version 7 was made, which tells the event's month; undefined of any other. Source: RFC 9562, 5.7. */
+function timeOfId(id: string): number | undefined {
+  return id[14] === '7' ? Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16) : undefined;
 }
