@@ -4,6 +4,7 @@ import { type AuditEvent, type AuditFilters } from '#contracts';
 import { createPool } from '#database';
 import { ServiceError } from '#errors';
 import { type Logger } from '#logging';
+import { Metrics } from '#metrics';
 import { LOGGER } from '#service';
 import { CONFIG, type GatekeeperConfig } from '../config.js';
 import { eventsStatement } from './audit-statement.js';
@@ -32,10 +33,16 @@ export class AuditExport implements OnModuleDestroy {
   private readonly pool: pg.Pool;
   private running = 0;
 
-  constructor(@Inject(CONFIG) config: GatekeeperConfig, @Inject(LOGGER) logger: Logger) {
+  constructor(@Inject(CONFIG) config: GatekeeperConfig, @Inject(LOGGER) logger: Logger, metrics: Metrics) {
+    metrics.gauge('audit_exports', 'Exports that are running', () => this.running);
     this.pool = createPool(config.readerUrl, 'gravitas-gatekeeper-export', MAX_EXPORTS, (error) =>
       logger.warn({ err: error }, 'a connection of the export pool broke'),
     );
+  }
+
+  /** Exports that are running now. */
+  get active(): number {
+    return this.running;
   }
 
   async onModuleDestroy(): Promise<void> {
