@@ -59,7 +59,9 @@ describe('npm run audit:redrive', () => {
 
     const listed = await run(['--dry-run']);
     expect(listed.code).toBe(1);
-    expect(listed.out).toMatch(new RegExp(`^router: ${old.id} ${old.timestamp} ${REFUSED}: .*the trail cannot hold`, 'm'));
+    expect(listed.out).toMatch(
+      new RegExp(`^router: ${old.id} ${old.timestamp} ${REFUSED}: .*the trail cannot hold`, 'm'),
+    );
     expect(listed.out).toMatch(/^router: 1 dead letters in /m);
 
     await service.database.query('ALTER TABLE audit_log DROP CONSTRAINT refuses');

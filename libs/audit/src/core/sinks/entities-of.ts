@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { type AuditEntity, type AuditEvent } from '#contracts';
 
 /** A row of event_entities; a type and not an interface, so that it passes for a record of values. */
- 
+
 export type EntityRow = {
   tenant_id: string;
   kind: string;
