@@ -20,6 +20,8 @@ const STALL = '60s';
 /** What a cursor gives; whoever asks for it must close it, which frees the connection. */
 export interface ExportRun {
   batches: AsyncIterable<AuditEvent[]>;
+  /** Aborted when the connection breaks, also while nobody asks for more. */
+  broken: AbortSignal;
   /** Twice is the same as once. */
   close: () => Promise<void>;
 }
@@ -61,8 +63,10 @@ export class AuditExport implements OnModuleDestroy {
       throw error;
     });
     let broken: Error | undefined;
+    const abort = new AbortController();
     const onError = (error: Error): void => {
       broken ??= error;
+      abort.abort(error);
     };
     client.on('error', onError);
     let closed: Promise<void> | undefined;
@@ -74,7 +78,7 @@ export class AuditExport implements OnModuleDestroy {
     };
     const close = (): Promise<void> => (closed ??= end());
     try {
-      return { batches: read(client, await begin(client, filters, tenant)), close };
+      return { batches: read(client, await begin(client, filters, tenant)), broken: abort.signal, close };
     } catch (error) {
       await close();
       throw error;

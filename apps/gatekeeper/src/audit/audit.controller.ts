@@ -121,7 +121,7 @@ export class AuditController {
     response.setHeader('content-disposition', `attachment; filename="audit.${format}"`);
     const text = Readable.from(exportText(run.batches, format), { objectMode: true, highWaterMark: 1 });
     try {
-      await pipeline(text, response);
+      await pipeline(text, response, { signal: run.broken });
     } catch (error) {
       // The client went away, or the database did: the answer has begun, and all that is left is not to end it as if it were whole.
       this.log.info({ err: errorMessage(error) }, 'an export was cut off');
