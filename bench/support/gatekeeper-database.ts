@@ -44,7 +44,7 @@ export async function startGatekeeperDatabase({ directory, progress }: BenchCont
     admin,
     serverFile: (name) => join(dataDir, name),
     reset: async () => {
-      await admin.query('TRUNCATE audit_log');
+      await admin.query('TRUNCATE audit_log, event_entities');
       await admin.query('CHECKPOINT');
     },
     close: async () => {

@@ -52,7 +52,7 @@ export async function compareWithTrail(ownerUrl: string, acknowledged: readonly 
     };
     const rows = await countRows(client);
     const emptied = rows > MAX_ROWS && isClean(findings);
-    if (emptied) await client.query('TRUNCATE audit_log');
+    if (emptied) await client.query('TRUNCATE audit_log, event_entities');
     return { findings, rows, emptied };
   } finally {
     await client.end();
