@@ -66,8 +66,16 @@ describe.each(ALL_SERVICES)('$name, as every service,', ({ name, definition, tab
     expect(all.filter((operation) => !operation.includes(' /health')).sort()).toEqual(endpoints);
   });
 
-  it('wants a token on every route but health, metrics, documentation and the front page, and documents the 401', async () => {
-    const open = new Set(['/health', '/health/live', '/health/ready', '/health/detailed', '/health/stream', '/']);
+  it('wants a token on every route but health, metrics, documentation, the front page and the log’s public key, and documents the 401', async () => {
+    const open = new Set([
+      '/health',
+      '/health/live',
+      '/health/ready',
+      '/health/detailed',
+      '/health/stream',
+      '/',
+      '/v1/audit/key',
+    ]);
     const guarded = (await operations()).filter(({ path }) => !open.has(path));
     expect(guarded.length).toBeGreaterThan(0);
     for (const { path, method, operation } of guarded) {

@@ -15,8 +15,13 @@ import { Quarantine } from './audit/quarantine.js';
 import { TextTidier } from './audit/text-tidier.js';
 import { TrailReader } from './audit/trail-reader.js';
 import { CONFIG, loadConfig, type GatekeeperConfig } from './config.js';
+import { LogReader } from './notary/log-reader.js';
+import { LogController } from './notary/log.controller.js';
 import { Notary } from './notary/notary.js';
 import { PolicyArchive } from './policy/policy-archive.js';
+import { Proofs } from './notary/proofs.js';
+import { TilesController } from './notary/tiles.controller.js';
+import { WitnessReport } from './notary/witness-report.js';
 import { PolicyStore } from './policy/policy-store.js';
 import { PolicyTrail } from './policy/policy-trail.js';
 import { PolicyController } from './policy/policy.controller.js';
@@ -55,7 +60,15 @@ class AppModule {
           createSink: (quarantine: Quarantine) => sink('audit', SINK_CONNECTIONS, quarantine),
         }),
       ],
-      controllers: [ValidateController, PolicyController, TokensController, RevocationsController, AuditController],
+      controllers: [
+        ValidateController,
+        PolicyController,
+        TokensController,
+        RevocationsController,
+        AuditController,
+        LogController,
+        TilesController,
+      ],
       providers: [
         { provide: CONFIG, useValue: config },
         ...tokenProviders,
@@ -78,6 +91,9 @@ class AppModule {
         },
         MonthKeeper,
         Notary,
+        LogReader,
+        Proofs,
+        WitnessReport,
       ],
       exports: [AccessControl, Quarantine],
     };

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { ConfigError, env, loadServiceConfig, type Environment, type ServiceConfig } from '#config';
 import { duration } from '#contracts';
 import { isKeyName } from '#tlog';
+import { witnessList, type Witness } from './notary/witness-list.js';
 
 const DAY = 86_400;
 
@@ -19,6 +20,8 @@ export interface GatekeeperConfig {
   };
   /** The log's name, which each tenant's own begins with, and its Ed25519 private key (PKCS8 PEM), made at the first boot. */
   transparencyLog: { name: string; keyPath: string };
+  /** Who cosigns checkpoints, and the milliseconds between two of one tenant's that each is asked about. */
+  witnesses: { list: readonly Witness[]; intervalMs: number };
   policyPath: string;
   /** Requests a second and at once, for each ghost; a rate of 0 is no limit. */
   rateLimit: { rate: number; burst: number };
@@ -32,6 +35,9 @@ export interface GatekeeperConfig {
   policyWatch: boolean;
 }
 
+/** Each tenant's origin is longer by its name. */
+const MAX_LOG_NAME = 200;
+
 /** @throws ConfigError naming all bad settings together */
 export function loadConfig(environment: Environment): GatekeeperConfig {
   const { service, own } = loadServiceConfig(
@@ -43,8 +49,11 @@ export function loadConfig(environment: Environment): GatekeeperConfig {
       GATEKEEPER_LOG_NAME: env
         .text()
         .refine(isKeyName, 'must not have spaces, a plus or control characters')
+        .refine((name) => name.length <= MAX_LOG_NAME, `must have at most ${MAX_LOG_NAME} characters`)
         .default('gravitas'),
       GATEKEEPER_LOG_KEY_PATH: env.text().optional(),
+      GATEKEEPER_WITNESSES: witnessList,
+      GATEKEEPER_WITNESS_INTERVAL: duration(1, 86_400).default(60),
       JWT_SECRET_KEY: env.secret(32),
       GATEKEEPER_JWKS_URL: env.httpUrl().optional(),
       GATEKEEPER_RATE_LIMIT: env.integer(0, 1_000_000, 0),
@@ -87,6 +96,7 @@ export function loadConfig(environment: Environment): GatekeeperConfig {
       name: own.GATEKEEPER_LOG_NAME,
       keyPath: own.GATEKEEPER_LOG_KEY_PATH ?? join(own.GRAVITAS_HOME, 'keys', 'transparency-log-key.pem'),
     },
+    witnesses: { list: own.GATEKEEPER_WITNESSES, intervalMs: own.GATEKEEPER_WITNESS_INTERVAL * 1000 },
     policyPath: own.ACCESS_POLICY_PATH,
     policyWatch: own.ACCESS_POLICY_WATCH,
   };

@@ -2,6 +2,7 @@ export * from './services.js';
 export * from './common.js';
 export * from './audit.js';
 export * from './event-proof.js';
+export * from './audit-log.js';
 export * from './problem.js';
 export * from './gatekeeper.js';
 export * from './guardian.js';

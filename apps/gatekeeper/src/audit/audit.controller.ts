@@ -161,7 +161,7 @@ export class AuditController {
 }
 
 /** An agent's is its own; a service says whose events it wants. @throws ServiceError forbidden */
-function tenantOf({ principal }: CallContext, asked: string | undefined): string {
+export function tenantOf({ principal }: CallContext, asked: string | undefined): string {
   if (principal.kind !== 'agent') return asked ?? DEFAULT_TENANT;
   if (asked !== undefined && asked !== principal.tenantId)
     throw new ServiceError(

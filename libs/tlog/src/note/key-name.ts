@@ -1,6 +1,7 @@
 import { expectArgument } from '../errors.js';
 
-const MAX_NAME = 1000;
+/** A tenant's name alone may take 1800: 200 characters, each of three bytes that are escaped. */
+const MAX_NAME = 3000;
 const SPACE = /\p{White_Space}/u;
 // eslint-disable-next-line no-control-regex
 const CONTROL = /[\0-\x1f]/;

@@ -19,6 +19,7 @@ const TIME_BYTES = 8;
 const SPKI = Buffer.from('302a300506032b6570032100', 'hex');
 const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
 
+const MAX_KEY_TEXT = 4000;
 const VERIFIER_KEY = /^([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]{44})$/;
 const SIGNER_KEY = /^PRIVATE\+KEY\+([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]{44})$/;
 
@@ -143,7 +144,7 @@ function keyIdOf(name: string, type: KeyType, publicKey: Uint8Array): string {
 }
 
 function parseKey(form: RegExp, text: string, what: string): { name: string; id: string; type: KeyType; key: Buffer } {
-  const [, name = '', id = '', encoded = ''] = (text.length <= 2000 && form.exec(text)) || [];
+  const [, name = '', id = '', encoded = ''] = (text.length <= MAX_KEY_TEXT && form.exec(text)) || [];
   if (!isKeyName(name)) throw malformed(`${what}: expected name+keyid+base64`);
   const bytes = fromBase64(encoded, what);
   const type = bytes[0];
