@@ -1,4 +1,5 @@
-import { EVENT_COLUMNS, type Query } from './log-tables.js';
+import { type Query } from './log-tables.js';
+import { STORED_EVENT_COLUMNS } from './stored-events.js';
 import { type StoredEvent } from '#tlog';
 
 /**
@@ -15,7 +16,7 @@ type Row = StoredEvent & { xid: string; passed: boolean; hashed: boolean };
 export async function placeOf(query: Query, tenant: string, id: string): Promise<EventPlace | undefined> {
   // What the log has passed is asked with the row: a leaf that comes later is found below all the same.
   const [found] = await query<Row>(
-    `SELECT ${EVENT_COLUMNS}, xid::text AS xid, pg_visible_in_snapshot(xid, log.seen) AS passed,
+    `SELECT ${STORED_EVENT_COLUMNS}, xid::text AS xid, pg_visible_in_snapshot(xid, log.seen) AS passed,
             leaf_hash IS NOT NULL OR xid <= log.adopted AS hashed
      FROM audit_log, (SELECT seen, adopted FROM tlog_sequencer) AS log
      WHERE tenant_id = $1 AND id = $2 LIMIT 1`,
