@@ -12,8 +12,8 @@ export type Rule =
   | { kind: 'authenticated' }
   /** Services only. */
   | { kind: 'service' }
-  /** Agents that have this right, and services. */
-  | { kind: 'right'; right: Right }
+  /** Agents that have this right, and services. `ofTenant`: the path names a tenant, whose agents alone are meant. */
+  | { kind: 'right'; right: Right; ofTenant?: true }
   /** Agents, with this right if one is named. What a service is answered: 401 where its token is taken for an agent's, or 403. */
   | { kind: 'agent'; right?: Right; service: 401 | 403 };
 
@@ -67,7 +67,7 @@ export function expected(rule: Rule): Record<Caller, Outcome> {
         ...nobody,
         'agent without the right': 403,
         'agent with the right': 'in',
-        'agent of another tenant': 'in',
+        'agent of another tenant': rule.ofTenant ? 403 : 'in',
         'service token': 'in',
       };
     case 'agent':

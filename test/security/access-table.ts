@@ -35,6 +35,8 @@ const agent = (service: 401 | 403, needed?: Right): Rule => ({
   ...(needed && { right: needed }),
 });
 
+const ofTenant: Rule = { kind: 'right', right: { action: 'read', resource: 'audit/events' }, ofTenant: true };
+
 const ECHO: Right = { action: 'execute', resource: 'shells/l1/echo' };
 const chat = () => ({ model: 'echo', messages: [{ role: 'user', content: 'hello' }] });
 const usage = () => ({
@@ -78,6 +80,25 @@ const TABLES: Record<ServiceName, Omit<Row, 'service'>[]> = {
       endpoint: 'GET /v1/audit/events/{id}',
       path: '/v1/audit/events/00000000-0000-7000-8000-000000000000',
       rule: right('read', 'audit/events'),
+    },
+    { endpoint: 'GET /v1/audit/key', rule: open },
+    { endpoint: 'GET /v1/audit/checkpoint', rule: right('read', 'audit/events') },
+    {
+      endpoint: 'GET /v1/audit/proof/{id}',
+      path: '/v1/audit/proof/00000000-0000-7000-8000-000000000000',
+      rule: right('read', 'audit/events'),
+    },
+    { endpoint: 'GET /v1/audit/consistency', rule: right('read', 'audit/events') },
+    { endpoint: 'GET /v1/audit/witness', rule: right('read', 'audit/events') },
+    {
+      endpoint: 'GET /v1/audit/tlog/{tenant}/checkpoint',
+      path: '/v1/audit/tlog/first/checkpoint',
+      rule: ofTenant,
+    },
+    {
+      endpoint: 'GET /v1/audit/tlog/{tenant}/tile/{path}',
+      path: '/v1/audit/tlog/first/tile/0/000',
+      rule: ofTenant,
     },
     { endpoint: 'GET /v1/audit/export', rule: right('read', 'audit/events') },
     { endpoint: 'GET /v1/audit/stats', rule: right('read', 'audit/events') },
