@@ -7,6 +7,7 @@ import { MonthsInSteps1764115200000 } from './1764115200000-months-in-steps.js';
 import { QuarantineAuditEvents1764115201000 } from './1764115201000-quarantine-audit-events.js';
 import { SearchTheTrail1764115202000 } from './1764115202000-search-the-trail.js';
 import { KeepTransparencyLog1764201600000 } from './1764201600000-keep-transparency-log.js';
+import { SealMonths1764288000000 } from './1764288000000-seal-months.js';
 import { KeepCosignatures1764374400000 } from './1764374400000-keep-cosignatures.js';
 
 /** This service's schema history, oldest first. */
@@ -20,5 +21,6 @@ export const migrations = [
   QuarantineAuditEvents1764115201000,
   SearchTheTrail1764115202000,
   KeepTransparencyLog1764201600000,
+  SealMonths1764288000000,
   KeepCosignatures1764374400000,
 ];
