@@ -26,6 +26,10 @@ const COMMANDS = {
   setup: 'makes databases and roles on the server GRAVITAS_POSTGRES_URL names, and ends',
   test: 'all tests, against an embedded PostgreSQL (-- jest arguments)',
   crash: 'N random kills of a recording process: is anything lost? (-- N [--seed S] [--durability process|disk])',
+  'audit-verify':
+    'is the audit trail the one that its log was made of? (-- [--url U | --database URL | --dir D] [--key K])',
+  'audit-export': 'the log and its events in a folder that verifies offline (-- --dir D [--tenant T])',
+  'audit-seal': 'closes a month, so that retention may drop it (-- --month YYYY-MM)',
   'audit-redrive': 'sends audit events that were refused once more (-- [--service APP] [--dry-run])',
   'policy-replay': 'decides again what was decided (-- --from T --to T [--policy FILE] [--tenant T] [--json])',
   bench: 'measures, and says which goals are met (-- [NAME...] or --help)',
@@ -44,10 +48,13 @@ const WITH_ENV_FILE = new Set([
   'setup',
   'audit-redrive',
   'policy-replay',
+  'audit-verify',
+  'audit-export',
+  'audit-seal',
 ]);
 
 /** Commands whose exit code 1 is a finding: that they could not even be started is 2. */
-const WITH_VERDICT = new Set(['crash', 'audit-redrive', 'policy-replay']);
+const WITH_VERDICT = new Set(['crash', 'audit-redrive', 'policy-replay', 'audit-verify', 'audit-export', 'audit-seal']);
 
 /** Without a script of their own: programs to run one after the other until one fails. */
 const CHAINS = {

@@ -4,6 +4,8 @@ import { type TenantLog, type TrailLeaf } from './trail.js';
 
 /** Leaves that are read at once, but for those before the first and after the last in the same rows. */
 const RANGE = 4000n;
+/** Leaves of a row of the table; it checks that. */
+const MAX_IN_ROW = 1000n;
 /** Ranges of a log that nobody has touched have fewer; more are in no order, which is told before the end of these. */
 const MAX_IN_RANGE = 3n * RANGE;
 const CHECKPOINTS = 1000;
@@ -72,9 +74,9 @@ export class DatabaseLog implements TenantLog {
     }
   }
 
-  /** @param from a leaf with which a row of the table begins, or 0 */
+  /** @param from a leaf; some of those before it come too */
   async *leaves(from = 0): AsyncGenerator<TrailLeaf[], void, void> {
-    let start = await this.firstFrom(from === 0 ? BEFORE_ALL : BigInt(from));
+    let start = await this.firstFrom(from === 0 ? BEFORE_ALL : BigInt(from) - MAX_IN_ROW + 1n);
     // The next ones are on their way while these are looked at.
     let next = start === undefined ? undefined : this.range(start);
     while (start !== undefined && next !== undefined) {
@@ -100,7 +102,6 @@ export class DatabaseLog implements TenantLog {
     return this.tiles.get(key);
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await
   async *unlogged(): AsyncGenerator<string, void, void> {
     yield* this.state.unlogged;
   }

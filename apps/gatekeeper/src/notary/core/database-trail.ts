@@ -24,7 +24,7 @@ const NO_SUCH_TABLE = '42P01';
 const NO_SUCH_COLUMN = '42703';
 const NONE: Pending = { events: 0, oldest: null };
 /** A row's values as text: a Date has no microseconds, a number no 64 bits. */
-const AS_TEXT = { getTypeParser: (oid: number) => (oid === pg.types.builtins.BYTEA ? bytes : asIs) };
+const AS_TEXT = { getTypeParser: (oid: number) => (oid === Number(pg.types.builtins.BYTEA) ? bytes : asIs) };
 
 /**
  * Events that no leaf names. Those that should be in one by now are `due`: what the sequencer has seen; what came past the service, so
@@ -94,7 +94,7 @@ export class DatabaseTrail implements Trail {
     // The query under way reports it.
     client.on('error', () => undefined);
     const query: Query = async (sql, values) =>
-      (await client.query({ text: sql, values: [...values], types: AS_TEXT as never })).rows as never;
+      (await client.query({ text: sql, values: [...values], types: AS_TEXT })).rows as never;
     try {
       await client.connect();
       await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');

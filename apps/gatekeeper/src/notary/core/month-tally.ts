@@ -1,4 +1,4 @@
-import { leafHash, SealDigest, type Hash } from '#tlog';
+import { leafHash, SealDigest } from '#tlog';
 
 /** The leaves of one month. */
 export interface MonthLeaves {
@@ -9,30 +9,39 @@ export interface MonthLeaves {
 
 /** Counts a log's leaves by the months of their events, as they come by. */
 export class MonthTally {
+  /** Up to the bounds: what came after a month's seal is not counted. */
   readonly months = new Map<string, MonthLeaves>();
+  /** All leaves of the month that was asked for. */
+  readonly asked = { events: 0, first: -1, last: -1 };
+  readonly digest = new SealDigest();
   /** Leaves whose month cannot be told: of entries that are only digests. */
   unknown = 0;
-  readonly digest = new SealDigest();
 
-  /** @param digested the month whose leaves are digested too, for a seal */
+  /** @param month the one to be sealed, whose leaves are digested too */
   constructor(
-    private readonly bounds: ReadonlyMap<string, number> = new Map(),
-    private readonly digested?: string,
+    private readonly bounds: ReadonlyMap<string, number>,
+    private readonly month?: string,
   ) {}
 
-  /** Leaves from a month's bound on are not counted: they came after its seal. */
   add(month: string | undefined, index: number, entry: unknown): void {
     if (month === undefined) {
       this.unknown++;
       return;
     }
-    if (index >= (this.bounds.get(month) ?? Infinity)) return;
-    const known = this.months.get(month);
-    if (!known) this.months.set(month, { events: 1, first: index, last: index });
-    else {
-      known.events++;
-      known.last = index;
+    if (month === this.month && entry instanceof Uint8Array) {
+      count(this.asked, index);
+      this.digest.add(index, leafHash(entry));
     }
-    if (month === this.digested && entry instanceof Uint8Array) this.digest.add(index, leafHash(entry) satisfies Hash);
+    const bound = this.bounds.get(month);
+    if (bound === undefined || index >= bound) return;
+    const leaves = this.months.get(month) ?? { events: 0, first: -1, last: -1 };
+    this.months.set(month, leaves);
+    count(leaves, index);
   }
+}
+
+function count(leaves: MonthLeaves, index: number): void {
+  if (leaves.events === 0) leaves.first = index;
+  leaves.events++;
+  leaves.last = index;
 }
