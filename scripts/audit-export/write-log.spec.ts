@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -54,7 +54,9 @@ describe('an exported log', () => {
         // Still what it was.
         expect(await verify(exported())).toMatchObject({ intact: true, size: size - step });
       }
-      expect(await write()).toBe(step);
+      const written = await write();
+      if (step === 4500) expect(written).toBeLessThan(3000);
+      else expect(written).toBe(step);
       expect(await write()).toBe(0);
       expect(await verify(exported())).toMatchObject({ intact: true, size, sealed: 0 });
     }
@@ -70,6 +72,7 @@ describe('an exported log', () => {
       read: (path, most) =>
         path === 'checkpoint' ? (reader.latest() as Promise<Buffer>) : new FolderResources(folder).read(path, most),
     });
+    await expect(access(join(folder, 'tile/0/020.p'))).rejects.toThrow('ENOENT');
     expect(await verify(old)).toMatchObject({ intact: true, size: before });
   }, 30_000);
 

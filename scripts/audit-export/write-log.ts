@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { access, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
   bundlePath,
@@ -9,6 +9,7 @@ import {
   readCheckpoint,
   TILE_WIDTH,
   tilePath,
+  tileWidth,
   type Tile,
 } from '#tlog';
 import { type DatabaseLog, type TrailLeaf } from '../../apps/gatekeeper/src/notary/core/index.js';
@@ -123,21 +124,14 @@ async function writeCheckpoints(log: DatabaseLog, folder: string): Promise<void>
   await rename(temporary, path);
 }
 
-/** Partial tiles of the folder's last state that there is a wider one of by now. */
+/** The partial tiles of which there is the full one by now: a reader that comes for them takes that. */
 async function removeNarrower(folder: string, before: number, size: number): Promise<void> {
-  const now = new Set(partialTiles(size).flatMap(pathsOf));
-  const old = partialTiles(before)
-    .flatMap(pathsOf)
-    .filter((path) => !now.has(path));
-  for (const path of old) {
-    await rm(join(folder, path), { force: true });
-    const directory = dirname(join(folder, path));
-    if ((await readdir(directory).catch(() => ['?'])).length === 0) await rm(directory, { recursive: true });
+  for (const { level, index } of partialTiles(before)) {
+    const full = { level, index, width: TILE_WIDTH };
+    if (tileWidth(level, index, size) < TILE_WIDTH) continue;
+    const paths = level === 0 ? [tilePath(full), bundlePath(full)] : [tilePath(full)];
+    for (const path of paths) await rm(join(folder, `${path}.p`), { recursive: true, force: true });
   }
-}
-
-function pathsOf(tile: Tile): string[] {
-  return tile.level === 0 ? [tilePath(tile), bundlePath(tile)] : [tilePath(tile)];
 }
 
 /** Makes a file, or replaces it, as a whole; as it is where it is the same already. */

@@ -3,8 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import pg from 'pg';
 import { type AuditEvent } from '#contracts';
+import { waitFor } from '#testing';
 import { canonicalEvent, leafEntry, leafHash } from '#tlog';
 import { noteOf, type TrailVerdict } from '../src/notary/core/index.js';
+import { type Sequencer } from '../src/notary/sequencer.js';
 import { logEvent, LoggedTrail } from './support/logged-trail.js';
 
 const RUNS = 200;
@@ -27,7 +29,8 @@ const anyEvent = fc
     number: fc.nat(1_000_000),
     tenant: fc.constantFrom('default', 'one', 'two words', 'ünï/cöde', '%2e%2e'),
     metadata,
-    reason: fc.oneof(text, fc.constant('x'.repeat(70_000))),
+    // The longest one makes an event too large for an entry.
+    reason: fc.oneof({ weight: 100, arbitrary: text }, { weight: 1, arbitrary: fc.constant('x'.repeat(70_000)) }),
     age: fc.nat(40 * 86_400_000),
   })
   .map(({ number, tenant, metadata, reason, age }): AuditEvent => {
@@ -36,22 +39,25 @@ const anyEvent = fc
 
 describe('a trail that nobody has touched', () => {
   let trail: LoggedTrail;
+  let sequencer: Sequencer;
   beforeAll(async () => {
     trail = await LoggedTrail.make();
+    sequencer = trail.sequencer();
   }, 30_000);
   afterAll(async () => {
+    await sequencer.stop();
     await trail.quiet();
     await trail.drop();
   });
 
   it('raises no alarm in any of 200 runs while events are written and sequenced, some of them late', async () => {
-    const sequencer = trail.sequencer();
     const late = new pg.Client({ connectionString: trail.database.superuserUrl, query_timeout: 10_000 });
+    late.on('error', () => undefined);
     await late.connect();
     let writing = true;
     let written = 0;
     const write = async (): Promise<void> => {
-      const parts = fc.sample(fc.array(anyEvent, { minLength: 1, maxLength: 12 }), { seed: SEED, numRuns: 150 });
+      const parts = fc.sample(fc.array(anyEvent, { minLength: 1, maxLength: 12 }), { seed: SEED, numRuns: 120 });
       for (const [i, part] of parts.entries()) {
         if (!writing) return;
         if (i % 10 === 0) {
@@ -84,7 +90,7 @@ describe('a trail that nobody has touched', () => {
       await late.query('COMMIT');
       await late.end();
     }
-    for (let size = -1; size < written; size = await trail.size()) await sleep(20);
+    await waitFor('the events in their logs', async () => (await trail.size()) === written, 20_000);
     await sequencer.stop();
     const last = await trail.verify({ saved });
     expect(last).toMatchObject({ differences: [], problems: [] });
@@ -97,7 +103,7 @@ describe('a trail that nobody has touched', () => {
 function remember({ tenants }: TrailVerdict, saved: Map<string, string[]>): void {
   for (const { tenant, verdict } of tenants) {
     const note = verdict?.intact ? noteOf(verdict) : undefined;
-    if (note !== undefined) saved.set(tenant, [...(saved.get(tenant) ?? []), note]);
+    if (note !== undefined) saved.set(tenant, [...(saved.get(tenant) ?? []).slice(-2), note]);
   }
 }
 

@@ -100,7 +100,7 @@ export class DatabaseTrail implements Trail {
       await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
       // A role that row-level security holds would see too little, and take the rest for deleted: with this it gets an error.
       await client.query(
-        `SET LOCAL row_security = off; SET LOCAL timezone = 'UTC'; SET LOCAL statement_timeout = ${statementTimeoutMs}`,
+        `SET LOCAL row_security = off; SET LOCAL search_path = pg_catalog, public; SET LOCAL timezone = 'UTC'; SET LOCAL statement_timeout = ${statementTimeoutMs}`,
       );
       const [sequencer] = await query<{ key: string | null }>('SELECT key FROM tlog_sequencer', []);
       if (!sequencer) throw new Error('its row of tlog_sequencer is gone, which says how far the log has come');

@@ -102,21 +102,15 @@ async function verifyTenant(
   const pending = trail.pending?.(tenant);
   try {
     const saved = options.saved?.get(tenant) ?? [];
-    const verdict =
-      foreign(tenant, saved, log) ??
-      (await verifyLog(
-        tallied(
-          source,
-          tally,
-          own.map(({ seal }) => seal),
-        ),
-        {
-          tenant,
-          log,
-          saved,
-          onProgress: (leaves, size) => options.onProgress?.({ tenant, leaves, size }),
-        },
-      ));
+    const seals = own.map(({ seal }) => seal);
+    const onProgress = (leaves: number, size: number) => options.onProgress?.({ tenant, leaves, size });
+    const verdict = await verifyLog(tallied(source, tally, seals), { tenant, log, saved, onProgress }).catch(
+      (error: unknown) => {
+        const difference = foreign(tenant, saved, log);
+        if (difference) return { intact: false as const, difference };
+        throw error;
+      },
+    );
     const difference = verdict.intact ? afterwards(source, tally, own, verdict) : undefined;
     return {
       tenant,
@@ -130,14 +124,14 @@ async function verifyTenant(
 }
 
 /** A saved checkpoint that none of the keys has signed: the log has another key than it had. */
-function foreign(tenant: string, saved: readonly string[], log: readonly NoteVerifier[]): LogVerdict | undefined {
+function foreign(tenant: string, saved: readonly string[], log: readonly NoteVerifier[]): Difference | undefined {
   for (const note of saved)
     try {
       openCheckpoint(note, log);
     } catch (error) {
       if (!(error instanceof TlogError)) throw error;
       const detail = `a checkpoint saved earlier is not signed with this key (${error.message}); if the log has changed its key, give both`;
-      return { intact: false, difference: { tenant, kind: 'checkpoint', index: 0, detail } };
+      return { tenant, kind: 'checkpoint', index: 0, detail };
     }
   return undefined;
 }
