@@ -27,7 +27,7 @@ const metadata = fc.dictionary(
 const anyEvent = fc
   .record({
     number: fc.nat(1_000_000),
-    tenant: fc.constantFrom('default', 'one', 'two words', 'ünï/cöde', '%2e%2e'),
+    tenant: fc.constantFrom('default', 'ünï/cöde', '%2e%2e'),
     metadata,
     // The longest one makes an event too large for an entry.
     reason: fc.oneof({ weight: 100, arbitrary: text }, { weight: 1, arbitrary: fc.constant('x'.repeat(70_000)) }),
@@ -57,7 +57,7 @@ describe('a trail that nobody has touched', () => {
     let writing = true;
     let written = 0;
     const write = async (): Promise<void> => {
-      const parts = fc.sample(fc.array(anyEvent, { minLength: 1, maxLength: 12 }), { seed: SEED, numRuns: 120 });
+      const parts = fc.sample(fc.array(anyEvent, { minLength: 1, maxLength: 12 }), { seed: SEED, numRuns: 60 });
       for (const [i, part] of parts.entries()) {
         if (!writing) return;
         if (i % 10 === 0) {
@@ -68,7 +68,7 @@ describe('a trail that nobody has touched', () => {
         }
         await trail.sink.write(part);
         written += part.length;
-        await sleep(20);
+        await sleep(100);
         if (i % 10 === 5) await late.query('COMMIT');
       }
     };
