@@ -1,5 +1,5 @@
 import { NoteSigner } from '#tlog';
-import { Sequencer, type SequencerState } from '../../apps/gatekeeper/src/notary/sequencer.js';
+import { Sequencer, type SequencerState } from '../../apps/gatekeeper/src/notary/core/sequencer.js';
 
 /** A process that keeps the log, as an instance of the gatekeeper does, until it is killed. Says on stdout what it is, whenever that changes. */
 const INTERVAL_MS = 100;

@@ -24,7 +24,7 @@ describe('npm run audit:verify, audit:export and audit:seal', () => {
 
   beforeAll(async () => {
     home = await mkdtemp(join(tmpdir(), 'gravitas-verify-'));
-    const privateKey = await makeKeyFile(keyPath());
+    const privateKey = await makeKeyFile(keyPath);
     const signer = new NoteSigner('gravitas', Buffer.from(privateKey.export({ format: 'jwk' }).d!, 'base64url'));
     key = signer.verifier.toString();
     trail = await LoggedTrail.make(signer);

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { ConfigError, env, loadServiceConfig, type Environment, type ServiceConfig } from '#config';
 import { duration } from '#contracts';
 import { isKeyName } from '#tlog';
-import { witnessList, type Witness } from './notary/witness-list.js';
+import { witnessList, type Witness } from './notary/core/witness-list.js';
 
 const DAY = 86_400;
 

@@ -7,7 +7,7 @@ import { createPool } from '#database';
 import { startService, type TestService } from '#testing';
 import { canonicalEvent, canonicalStoredEvent, type StoredEvent } from '#tlog';
 import { gatekeeper } from '../src/app.module.js';
-import { STORED_EVENT_COLUMNS } from '../src/notary/stored-events.js';
+import { STORED_EVENT_COLUMNS } from '../src/notary/core/stored-events.js';
 
 const storable = (text: string): string => text.replaceAll('\0', '').toWellFormed();
 const piece = fc.constantFrom(

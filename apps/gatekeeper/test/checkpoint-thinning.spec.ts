@@ -3,9 +3,9 @@ import type pg from 'pg';
 import { createPool, migrateAtBoot, roleOf } from '#database';
 import { createTestDatabase, waitFor, type TestDatabase } from '#testing';
 import { migrations } from '../migrations/index.js';
-import { CheckpointKeeper } from '../src/notary/checkpoint-keeper.js';
-import { thinCheckpoints } from '../src/notary/checkpoint-thinning.js';
-import { type Query } from '../src/notary/log-tables.js';
+import { CheckpointKeeper } from '../src/notary/core/checkpoint-keeper.js';
+import { thinCheckpoints } from '../src/notary/core/checkpoint-thinning.js';
+import { type Query } from '../src/notary/core/log-tables.js';
 
 const HOUR = 3_600_000;
 const T0 = Date.parse('2026-03-01T00:00:00Z');

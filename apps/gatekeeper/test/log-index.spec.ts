@@ -5,9 +5,9 @@ import { migrateAtBoot, roleOf } from '#database';
 import { createTestDatabase, waitFor, type TestDatabase } from '#testing';
 import { NoteSigner } from '#tlog';
 import { migrations } from '../migrations/index.js';
-import { LEAF_OF_EVENT, placeOf } from '../src/notary/event-place.js';
-import { type Query } from '../src/notary/log-tables.js';
-import { Sequencer } from '../src/notary/sequencer.js';
+import { LEAF_OF_EVENT, placeOf } from '../src/notary/core/event-place.js';
+import { type Query } from '../src/notary/core/log-tables.js';
+import { Sequencer } from '../src/notary/core/sequencer.js';
 
 const EVENTS = 50_000;
 const IN_TRANSACTION = 500;

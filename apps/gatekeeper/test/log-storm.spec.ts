@@ -6,7 +6,7 @@ import { createPool, migrateAtBoot, roleOf } from '#database';
 import { createTestDatabase, waitFor, type TestDatabase } from '#testing';
 import { NoteSigner } from '#tlog';
 import { migrations } from '../migrations/index.js';
-import { type Query } from '../src/notary/log-tables.js';
+import { type Query } from '../src/notary/core/log-tables.js';
 import { checkLog } from './support/storm-check.js';
 import { StormProcess } from './support/storm-process.js';
 

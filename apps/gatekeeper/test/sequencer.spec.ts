@@ -7,8 +7,8 @@ import { createPool, migrateAtBoot, roleOf } from '#database';
 import { createTestDatabase, waitFor, type TestDatabase } from '#testing';
 import { canonicalEvent, leafEntry, leafHash, NoteSigner, openCheckpoint, tenantOrigin, TreeEdge } from '#tlog';
 import { migrations } from '../migrations/index.js';
-import { readLeaves } from '../src/notary/log-tables.js';
-import { Sequencer, type SequencerOptions } from '../src/notary/sequencer.js';
+import { readLeaves } from '../src/notary/core/log-tables.js';
+import { Sequencer, type SequencerOptions } from '../src/notary/core/sequencer.js';
 
 const seed = (): Buffer =>
   Buffer.from(generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }).d!, 'base64url');

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { EVENT_COLUMNS } from '../src/notary/log-tables.js';
 import { type DifferenceKind, formatCheckpoint, signNote, TreeEdge, type Hash } from '#tlog';
+import { STORED_EVENT_COLUMNS } from '../src/notary/core/stored-events.js';
 import { logEvent, logSigner, LoggedTrail, verifyDatabase, type Copy } from './support/logged-trail.js';
 
 const TENANTS = ['alpha', 'beta', 'gamma/δ'];
@@ -290,7 +290,7 @@ describe('somebody with all rights in the database', () => {
     }
     const rows = await copy.query<{ event: Parameters<typeof canonicalStoredEvent>[0] }>(
       `SELECT row_to_json(e) AS event FROM (
-         SELECT first + place - 1 AS index, ${EVENT_COLUMNS.replace('id,', 'a.id,').replace(/\btimestamp\b(?= AT)/, 'a.timestamp')}
+         SELECT first + place - 1 AS index, ${STORED_EVENT_COLUMNS.replace('id,', 'a.id,').replace(/\btimestamp\b(?= AT)/, 'a.timestamp')}
          FROM tlog_leaves l, unnest(ids, times) WITH ORDINALITY AS leaf (event_id, time, place)
          JOIN audit_log a ON a.id = event_id AND a.timestamp = time WHERE l.tenant_id = $1) e ORDER BY index`.replace(
         'a.id, tenant_id',

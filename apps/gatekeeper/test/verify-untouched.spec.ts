@@ -6,7 +6,7 @@ import { type AuditEvent } from '#contracts';
 import { waitFor } from '#testing';
 import { canonicalEvent, leafEntry, leafHash } from '#tlog';
 import { noteOf, type TrailVerdict } from '../src/notary/core/index.js';
-import { type Sequencer } from '../src/notary/sequencer.js';
+import { type Sequencer } from '../src/notary/core/sequencer.js';
 import { logEvent, LoggedTrail } from './support/logged-trail.js';
 
 const RUNS = 200;

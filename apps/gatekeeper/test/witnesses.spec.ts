@@ -9,11 +9,11 @@ import { createTestDatabase, serviceToken, startService, waitFor, type TestDatab
 import { NoteSigner, NoteVerifier, openCheckpoint, tenantOrigin, verifyEventProof } from '#tlog';
 import { migrations } from '../migrations/index.js';
 import { gatekeeper } from '../src/app.module.js';
-import { newestCosigned } from '../src/notary/cosignature-table.js';
-import { type Query } from '../src/notary/log-tables.js';
-import { Sequencer } from '../src/notary/sequencer.js';
-import { WitnessRounds, type WitnessRoundsOptions } from '../src/notary/witness-rounds.js';
-import { type Outcome } from '../src/notary/witness-questions.js';
+import { newestCosigned } from '../src/notary/core/cosignature-table.js';
+import { type Query } from '../src/notary/core/log-tables.js';
+import { Sequencer } from '../src/notary/core/sequencer.js';
+import { WitnessRounds, type WitnessRoundsOptions } from '../src/notary/core/witness-rounds.js';
+import { type Outcome } from '../src/notary/core/witness-questions.js';
 import { logEvent } from './support/log-event.js';
 import { WitnessServer } from './support/witness-server.js';
 

@@ -17,9 +17,17 @@ import {
   type Tile,
 } from '#tlog';
 import { TrailReader } from '../audit/trail-reader.js';
-import { withCosignatures } from './cosignature-table.js';
-import { placeOf } from './event-place.js';
-import { readEvents, readLeaves, readTrees, TileTable, tileRange, type Query, type TreeRow } from './log-tables.js';
+import { withCosignatures } from './core/cosignature-table.js';
+import { placeOf } from './core/event-place.js';
+import {
+  readEvents,
+  readLeaves,
+  readTrees,
+  TileTable,
+  tileRange,
+  type Query,
+  type TreeRow,
+} from './core/log-tables.js';
 import { Notary } from './notary.js';
 
 const HASH_BYTES = 32;

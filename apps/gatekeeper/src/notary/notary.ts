@@ -7,11 +7,11 @@ import { Metrics } from '#metrics';
 import { LOGGER } from '#service';
 import { tenantOrigin, type NoteSigner, type NoteVerifier } from '#tlog';
 import { CONFIG, type GatekeeperConfig } from '../config.js';
-import { CheckpointKeeper } from './checkpoint-keeper.js';
+import { CheckpointKeeper } from './core/checkpoint-keeper.js';
 import { openLogSigner } from './log-signer.js';
-import { Sequencer } from './sequencer.js';
-import { type Outcome } from './witness-questions.js';
-import { WitnessRounds } from './witness-rounds.js';
+import { Sequencer } from './core/sequencer.js';
+import { type Outcome } from './core/witness-questions.js';
+import { WitnessRounds } from './core/witness-rounds.js';
 
 /** One checkpoint a second under load. */
 const INTERVAL_MS = 1000;

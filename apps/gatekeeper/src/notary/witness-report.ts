@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { type LogWitnesses } from '#contracts';
 import { TrailReader } from '../audit/trail-reader.js';
 import { CONFIG, type GatekeeperConfig } from '../config.js';
-import { newestCosigned, readWitnesses } from './cosignature-table.js';
+import { newestCosigned, readWitnesses } from './core/cosignature-table.js';
 
 /** What the configured witnesses have said of one tenant's log. */
 @Injectable()

@@ -7,7 +7,7 @@ import { createTestDatabase, testPostgresUrl, waitFor, type TestDatabase } from 
 import { NoteSigner, type NoteVerifier } from '#tlog';
 import { migrations } from '../../migrations/index.js';
 import { DatabaseTrail, verifyTrail, type TrailVerdict, type VerifyTrailOptions } from '../../src/notary/core/index.js';
-import { Sequencer } from '../../src/notary/sequencer.js';
+import { Sequencer } from '../../src/notary/core/sequencer.js';
 
 export const logSigner = (name = 'test'): NoteSigner =>
   new NoteSigner(

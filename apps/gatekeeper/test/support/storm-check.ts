@@ -9,7 +9,7 @@ import {
   type Hash,
   type NoteVerifier,
 } from '#tlog';
-import { readEvents, readLeaves, type Query } from '../../src/notary/log-tables.js';
+import { readEvents, readLeaves, type Query } from '../../src/notary/core/log-tables.js';
 
 export interface StormFindings {
   events: number;

@@ -1,5 +1,5 @@
 import { canonicalStoredEvent, HASH_BYTES, leafEntry, TlogError, type StoredEvent, type Tile } from '#tlog';
-import { type Query } from '../log-tables.js';
+import { type Query } from './log-tables.js';
 import { type TenantLog, type TrailLeaf } from './trail.js';
 
 /** Leaves that are read at once, but for those before the first and after the last in the same rows. */

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { type Query } from '../log-tables.js';
+import { type Query } from './log-tables.js';
 import { DatabaseLog } from './database-log.js';
 import { type StoredSeal } from './month-seal.js';
 import { type Pending, type Trail } from './trail.js';
