@@ -99,7 +99,9 @@ describe('the canonical form of an event', () => {
     // The trail has the months around now; these are all others.
     await service.database.query(`
       CREATE TABLE audit_log_before PARTITION OF audit_log FOR VALUES FROM (MINVALUE) TO ('2000-01-01Z');
-      CREATE TABLE audit_log_after PARTITION OF audit_log FOR VALUES FROM ('2100-01-01Z') TO (MAXVALUE)`);
+      CREATE TABLE audit_log_after PARTITION OF audit_log FOR VALUES FROM ('2100-01-01Z') TO (MAXVALUE);
+      CREATE TABLE event_entities_before PARTITION OF event_entities FOR VALUES FROM (MINVALUE) TO ('2000-01-01Z');
+      CREATE TABLE event_entities_after PARTITION OF event_entities FOR VALUES FROM ('2100-01-01Z') TO (MAXVALUE)`);
   });
   afterAll(async () => {
     await sink.close();

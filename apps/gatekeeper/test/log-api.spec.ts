@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
 import { PostgresSink } from '#audit';
-import { logConsistency, logKey, logProof, problem, type AuditEvent } from '#contracts';
+import { logConsistency, logKey, eventProof, problem, type AuditEvent } from '#contracts';
 import { createPool } from '#database';
 import { agentToken, serviceToken, startService, waitFor, type TestService } from '#testing';
 import {
@@ -100,7 +100,7 @@ describe('the transparency log over HTTP', () => {
 
   it('proves each event, with nothing but the key needed to verify it', async () => {
     for (const event of [acme[0]!, acme[99]!, acme[100]!, acme[ACME - 1]!]) {
-      const proof = logProof.parse((await get(`/v1/audit/proof/${event.id}?tenant_id=acme`)).body);
+      const proof = eventProof.parse((await get(`/v1/audit/proof/${event.id}?tenant_id=acme`)).body);
       expect(canonicalEvent(proof.event)).toBe(canonicalEvent(event));
       expect(verifyEventProof(proof, key)).toMatchObject({ index: proof.index, checkpoint: { size: ACME } });
       const text = await get(`/v1/audit/proof/${event.id.toUpperCase()}?tenant_id=acme&format=tlog-proof`);
@@ -122,7 +122,7 @@ describe('the transparency log over HTTP', () => {
     const event = logEvent('waits', 1);
     await sink.write([event]);
     const answer = await get(`/v1/audit/proof/${event.id}?tenant_id=waits`);
-    verifyEventProof(logProof.parse(answer.body), NoteVerifier.parse((await keyOf('waits')).verifier_key));
+    verifyEventProof(eventProof.parse(answer.body), NoteVerifier.parse((await keyOf('waits')).verifier_key));
   });
 
   it('says that a proof is pending while the log does not get on', async () => {

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type pg from 'pg';
 import request from 'supertest';
 import { PostgresSink } from '#audit';
-import { logProof, logWitnesses } from '#contracts';
+import { eventProof, logWitnesses } from '#contracts';
 import { createPool, migrateAtBoot, roleOf } from '#database';
 import { createTestDatabase, serviceToken, startService, waitFor, type TestDatabase } from '#testing';
 import { NoteSigner, NoteVerifier, openCheckpoint, tenantOrigin, verifyEventProof } from '#tlog';
@@ -282,7 +282,7 @@ describe('witnesses', () => {
         openCheckpoint(note, log!, [good.signer.verifier]).note.verified.some(({ name }) => name === 'good.example');
       expect(isCosigned(report.checkpoint!)).toBe(true);
       expect(isCosigned((await get('/v1/audit/checkpoint?tenant_id=acme')).text)).toBe(true);
-      const proof = logProof.parse((await get(`/v1/audit/proof/${event.id}?tenant_id=acme`)).body);
+      const proof = eventProof.parse((await get(`/v1/audit/proof/${event.id}?tenant_id=acme`)).body);
       verifyEventProof(proof, log, [good.signer.verifier]);
       expect(isCosigned(proof.checkpoint)).toBe(true);
       expect((await get('/v1/audit/witness?tenant_id=globex')).body).toMatchObject({ checkpoint: null });

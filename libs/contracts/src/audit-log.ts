@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { auditEvent, auditTenant } from './audit.js';
+import { auditTenant } from './audit.js';
 
 /** Leaves of a tenant's tree, or the index of one: what a double holds exactly. */
 const treeSize = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
@@ -14,18 +14,6 @@ export type LogKey = z.output<typeof logKey>;
 export const PROOF_FORMATS = ['json', 'tlog-proof'] as const;
 export const proofQuery = auditTenant.extend({ format: z.enum(PROOF_FORMATS).default('json') });
 export type ProofQuery = z.output<typeof proofQuery>;
-
-/**
- * That an event is in the log: verifiable with the log's public key and nothing else. `inclusion_proof` goes from the leaf's sibling up
- * to the child of the root; `checkpoint` is a signed note (C2SP tlog-checkpoint), of this size or a later one.
- */
-export const logProof = z.object({
-  event: auditEvent,
-  index: treeSize,
-  inclusion_proof: z.array(hash).max(63),
-  checkpoint: z.string(),
-});
-export type LogProof = z.output<typeof logProof>;
 
 /** `to` is the newest size unless given. */
 export const consistencyQuery = auditTenant.extend({ from: sizeParameter, to: sizeParameter.optional() });

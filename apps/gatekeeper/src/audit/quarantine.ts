@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { isConnectionError } from '#database';
 import { type Logger } from '#logging';
 import { Metrics } from '#metrics';
 import { LOGGER } from '#service';
@@ -9,6 +10,8 @@ import { countQuarantined } from './months-state.js';
 @Injectable()
 export class Quarantine {
   private added = 0;
+  /** When the database was asked last. */
+  private counted = 0;
 
   constructor(
     private readonly database: DataSource,
@@ -23,8 +26,13 @@ export class Quarantine {
     this.logger.warn({ events }, 'events of a month that the trail does not have are in quarantine');
   }
 
-  /** Of all instances, as of now. */
-  count(): Promise<number> {
-    return countQuarantined(async (sql) => ({ rows: await this.database.query<unknown[]>(sql) }));
+  /** Of all instances, as of now; while the database does not answer, as of the last time that it did. */
+  async count(): Promise<number> {
+    try {
+      this.counted = await countQuarantined(async (sql) => ({ rows: await this.database.query<unknown[]>(sql) }));
+    } catch (error) {
+      if (!isConnectionError(error)) throw error;
+    }
+    return this.counted;
   }
 }

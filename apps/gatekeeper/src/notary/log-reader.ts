@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { type AuditEvent, type LogConsistency, type LogProof } from '#contracts';
+import { type AuditEvent, type LogConsistency, type EventProof } from '#contracts';
 import { ServiceError } from '#errors';
 import {
   canonicalStoredEvent,
@@ -33,7 +33,7 @@ import { Notary } from './notary.js';
 const HASH_BYTES = 32;
 
 /** `proof` is there once the event is in the log. */
-export type ProofState = { state: 'unknown' | 'pending' | 'unlogged' } | { state: 'proven'; proof: LogProof };
+export type ProofState = { state: 'unknown' | 'pending' | 'unlogged' } | { state: 'proven'; proof: EventProof };
 
 /** Reads one tenant's log, as the role that row-level security holds to that tenant. */
 @Injectable()

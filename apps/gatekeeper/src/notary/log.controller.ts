@@ -9,14 +9,14 @@ import {
   DEFAULT_TENANT,
   logConsistency,
   logKey,
-  logProof,
+  eventProof,
   logWitnesses,
   proofQuery,
   uuid,
   type ConsistencyQuery,
   type LogConsistency,
   type LogKey,
-  type LogProof,
+  type EventProof,
   type LogWitnesses,
   type ProofQuery,
 } from '#contracts';
@@ -79,7 +79,7 @@ export class LogController {
     description:
       'Event, index, inclusion proof and checkpoint, to be verified with the public key alone. `format=tlog-proof` gives the text form of ' +
       'C2SP tlog-proof, with the event as its extra data. An event that was recorded just now is waited for.',
-    response: logProof,
+    response: eventProof,
     errors: {
       400: 'Not a UUID',
       ...READS,
@@ -93,7 +93,7 @@ export class LogController {
     @Query({ schema: proofQuery }) { tenant_id, format }: ProofQuery,
     @Call() call: CallContext,
     @Res({ passthrough: true }) response: Response,
-  ): Promise<LogProof | string> {
+  ): Promise<EventProof | string> {
     await settleWithin(this.logger.flush(), OWN_WRITES_MS);
     const proof = await this.proofs.of(tenantOf(call, tenant_id), id.toLowerCase());
     if (format === 'json') return proof;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
-import { type LogProof } from '#contracts';
+import { type EventProof } from '#contracts';
 import { ServiceError } from '#errors';
 import { Metrics } from '#metrics';
 import { LogReader } from './log-reader.js';
@@ -24,7 +24,7 @@ export class Proofs {
   }
 
   /** @throws ServiceError not_found, conflict (`event_unlogged`), unavailable (`proof_pending`), internal (`log_damaged`) */
-  async of(tenant: string, id: string): Promise<LogProof> {
+  async of(tenant: string, id: string): Promise<EventProof> {
     const first = await this.look(tenant, id);
     if (first) return first;
     if (this.waiting >= MAX_WAITING) throw pending(id);
@@ -42,7 +42,7 @@ export class Proofs {
   }
 
   /** @returns undefined while the log has not come to it */
-  private async look(tenant: string, id: string): Promise<LogProof | undefined> {
+  private async look(tenant: string, id: string): Promise<EventProof | undefined> {
     const found = await this.log.proof(tenant, id);
     switch (found.state) {
       case 'proven':
