@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
 import { errorMessage } from '#errors';
 
 /** Where the resources of one log are, as C2SP tlog-tiles names them: `checkpoint`, `tile/0/000`. */
@@ -32,6 +33,12 @@ export class FolderResources implements Resources {
 const TIMEOUT_MS = 15_000;
 const ATTEMPTS = 4;
 const PAUSE_MS = 500;
+const MAX_PROBLEM_BYTES = 100_000;
+/** The gatekeeper's codes: an event is gone, which may be right; and it does not know its own log any more. */
+const DROPPED = 'bundle_dropped';
+const DAMAGED = 'log_damaged';
+const DROPPED_ADVICE =
+  'events are not in the trail any more; whether they were dropped under a seal can be told of the database, or of an export';
 const AGAIN = new Set([408, 429, 500, 502, 503, 504]);
 
 /** By HTTP, with a token where one is given. What fails for a moment is asked for again. */
@@ -62,19 +69,32 @@ export class HttpResources implements Resources {
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     if (response.ok) return { bytes: await bodyOf(response, maxBytes) };
-    await response.body?.cancel();
+    const { code, detail } = await problemOf(response);
+    const words = detail === undefined ? `answers ${response.status}` : `answers ${response.status}: ${detail}`;
+    if (code === DROPPED) return { refused: DROPPED_ADVICE };
     if (response.status === 404) return { bytes: undefined };
-    if (AGAIN.has(response.status)) return { failure: `answers ${response.status}` };
-    return { refused: refusal(response.status) };
+    if (AGAIN.has(response.status) && code !== DAMAGED) return { failure: words };
+    return { refused: refusal(response.status) ?? words };
   }
 }
 
-function refusal(status: number): string {
+function refusal(status: number): string | undefined {
   if (status === 401) return 'wants a token: set GRAVITAS_TOKEN (npm run token)';
-  if (status === 403) return 'the token in GRAVITAS_TOKEN may not read the log: it takes `read` on `audit/events`';
-  if (status === 410)
-    return 'its events were dropped after they were sealed: verify the database, or an export from before';
-  return `answers ${status}`;
+  if (status === 403)
+    return 'the token in GRAVITAS_TOKEN may not read this log: it takes `read` on `audit/events`, and the tenant';
+  return undefined;
+}
+
+const problem = z.object({ code: z.string().optional(), detail: z.string().optional() });
+
+/** What the answer says of itself, if it is of the gatekeeper (RFC 9457). */
+async function problemOf(response: Response): Promise<z.output<typeof problem>> {
+  try {
+    const body = await bodyOf(response, MAX_PROBLEM_BYTES);
+    return problem.parse(JSON.parse(body.toString('utf8')));
+  } catch {
+    return {};
+  }
 }
 
 async function bodyOf(response: Response, maxBytes: number): Promise<Buffer> {
