@@ -1,10 +1,10 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, normalize } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { makeKeyFile } from '#key-files';
 import { NoteSigner } from '#tlog';
 import { logEvent, LoggedTrail, logSigner } from '../../apps/gatekeeper/test/support/logged-trail.js';
 import { runProgram, type Ended } from '../support/run-program.js';
@@ -24,7 +24,8 @@ describe('npm run audit:verify, audit:export and audit:seal', () => {
 
   beforeAll(async () => {
     home = await mkdtemp(join(tmpdir(), 'gravitas-verify-'));
-    const privateKey = await makeKeyFile(keyPath);
+    const { privateKey } = generateKeyPairSync('ed25519');
+    await writeFile(keyPath(), privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
     const signer = new NoteSigner('gravitas', Buffer.from(privateKey.export({ format: 'jwk' }).d!, 'base64url'));
     key = signer.verifier.toString();
     trail = await LoggedTrail.make(signer);
