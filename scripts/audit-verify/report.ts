@@ -30,7 +30,7 @@ export function reportLines(verdict: TrailVerdict): string[] {
   return lines;
 }
 
-function intactLine({ tenant, verdict, pending }: TenantVerdict): string[] {
+function intactLine({ tenant, verdict, pending, late }: TenantVerdict): string[] {
   if (!verdict?.intact) return [];
   const { size, sealed, checkpoints, tiles, root } = verdict;
   const gone = sealed > 0 ? ` (${sealed} of them dropped under a seal)` : '';
@@ -39,6 +39,11 @@ function intactLine({ tenant, verdict, pending }: TenantVerdict): string[] {
     ...(pending && pending.events > 0
       ? [
           `tenant ${tenant}: ${counted(pending.events, 'event')} since ${pending.oldest} not in the log yet; of those nothing is proved`,
+        ]
+      : []),
+    ...(late > 0
+      ? [
+          `tenant ${tenant}: ${counted(late, 'event')} of sealed months came after the seal; run npm run audit:seal for the month again before retention drops it`,
         ]
       : []),
   ];
@@ -51,8 +56,9 @@ function differenceLine({ tenant, kind, index, after, detail }: Difference): str
 
 export function reportJson(verdict: TrailVerdict, further: Record<string, unknown>): string {
   const code = exitCodeOf(verdict);
-  const tenants = verdict.tenants.map(({ tenant, verdict: own, problem, pending }) => ({
+  const tenants = verdict.tenants.map(({ tenant, verdict: own, problem, pending, late }) => ({
     tenant,
+    late,
     ...(own?.intact && {
       size: own.size,
       root: toBase64(own.root),

@@ -18,8 +18,8 @@ import { sealedMonthOf, timeMonthOf } from './sealed-entry.js';
 
 /** Bundles, and the tiles beneath them, that are asked for at a time. */
 const AHEAD = 8;
-/** A kept checkpoint in a line of JSON. */
-const MAX_CHECKPOINTS_BYTES = 1_000_000_000;
+/** Of all that were kept: more than of a hundred thousand. */
+const MAX_CHECKPOINTS_BYTES = 100_000_000;
 
 /** A log that is served, or lies in a folder, as C2SP tlog-tiles has it. Its events are the entries themselves. */
 export class TiledLog implements TenantLog {

@@ -5,6 +5,9 @@ import { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, normalize } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { PostgresSink } from '#audit';
+import { createPool } from '#database';
+import { waitFor } from '#testing';
 import { NoteSigner } from '#tlog';
 import { logEvent, LoggedTrail, logSigner } from '../../apps/gatekeeper/test/support/logged-trail.js';
 import { runProgram, type Ended } from '../support/run-program.js';
@@ -144,7 +147,7 @@ describe('npm run audit:verify, audit:export and audit:seal', () => {
 
   it('a sealed month may go, as a whole', async () => {
     const folder = join(home, 'sealed');
-    await trail.copied(async ({ notaryUrl, query }) => {
+    await trail.copied(async ({ notaryUrl, runtimeUrl, query }) => {
       const seal = (months: number) => run('audit-seal', ['--month', nameOf(months), '--database', notaryUrl]);
       const check = () => verify(['--database', notaryUrl, '--key', key, '--no-save']);
       expect(await seal(0)).toMatchObject({ code: 2, errors: expect.stringContaining('is not over yet') });
@@ -156,13 +159,22 @@ describe('npm run audit:verify, audit:export and audit:seal', () => {
       expect(sealed.out).toContain(`${nameOf(2)} is sealed now`);
       expect((await seal(2)).out).toContain('was sealed before, and nothing came since');
 
-      const [late] = await query<{ id: string; timestamp: string }>(
-        `INSERT INTO audit_log (id, tenant_id, timestamp, service, action, resource, result, reason, entities, metadata, leaf_hash)
-         VALUES (gen_random_uuid(), 'default', $1, 's', 'a', 'r', 'ALLOWED', '', '[]', '{}', sha256('')) RETURNING id, timestamp`,
-        [monthsAgo(2)],
-      );
-      expect(await seal(2)).toMatchObject({ code: 2, errors: expect.stringContaining('are not in the log yet') });
-      await query('DELETE FROM audit_log WHERE id = $1', [late!.id]);
+      const sink = new PostgresSink(createPool(runtimeUrl, 'late', 1, () => undefined));
+      await sink.write([logEvent('default', 7, monthsAgo(2))]);
+      await sink.close();
+      expect(await seal(2)).toMatchObject({ code: 2, errors: expect.stringContaining('1 events of') });
+      const sequencer = trail.sequencer(notaryUrl);
+      sequencer.start();
+      await waitFor('the late event', async () => {
+        const [tree] = await query<{ size: string }>(`SELECT size FROM tlog_trees WHERE tenant_id = 'default'`);
+        return tree?.size === '601';
+      });
+      await sequencer.stop();
+      const noticed = await check();
+      expect(noticed).toMatchObject({ code: 0 });
+      expect(noticed.out).toMatch(/^tenant default: 1 event of sealed months came after the seal/m);
+      expect((await seal(2)).out).toMatch(/^tenant default: 134 events, leaves \d+ to 600 of 601$/m);
+      expect((await check()).out).not.toContain('after the seal');
 
       await query(`DELETE FROM audit_log WHERE resource = 'shells/l1/2'`);
       const one = await check();
@@ -172,12 +184,12 @@ describe('npm run audit:verify, audit:export and audit:seal', () => {
       await query(`DROP TABLE ${partitionOf(2)}`);
       const dropped = await check();
       expect(dropped).toMatchObject({ code: 0 });
-      expect(dropped.out).toMatch(/^tenant default: 600 events \(133 of them dropped under a seal\)/m);
+      expect(dropped.out).toMatch(/^tenant default: 601 events \(134 of them dropped under a seal\)/m);
 
       expect(await run('audit-export', ['--dir', folder, '--database', notaryUrl])).toMatchObject({ code: 0 });
       const exported = await verify(['--dir', folder, '--key', key, '--no-save']);
       expect(exported).toMatchObject({ code: 0 });
-      expect(exported.out).toMatch(/^tenant default: 600 events \(133 of them dropped under a seal\)/m);
+      expect(exported.out).toMatch(/^tenant default: 601 events \(134 of them dropped under a seal\)/m);
 
       // One that is not sealed is not to go.
       await query(`DELETE FROM audit_log WHERE resource = 'shells/l1/402'`);
@@ -191,7 +203,7 @@ describe('npm run audit:verify, audit:export and audit:seal', () => {
       expect(hidden).toMatchObject({ code: 1 });
       expect(hidden.out).toMatch(/^tampered: tenant \S.*, index \d+: seal: /m);
 
-      await query(`UPDATE audit_seals SET statement = replace(statement, '133', '134')`);
+      await query(`UPDATE audit_seals SET statement = replace(statement, '134', '135')`);
       const forged = await check();
       expect(forged).toMatchObject({ code: 1 });
       expect(forged.out).toMatch(/^tampered: tenant \*, index 0: seal: the seal of /m);

@@ -43,6 +43,7 @@ export function logEvent(
 /** A copy of a trail that somebody may tamper with. */
 export interface Copy {
   notaryUrl: string;
+  runtimeUrl: string;
   superuserUrl: string;
   /** As the superuser. */
   query: TestDatabase['query'];
@@ -71,9 +72,9 @@ export class LoggedTrail {
     return [this.signer.verifier];
   }
 
-  sequencer(): Sequencer {
+  sequencer(url = this.database.notaryUrl!): Sequencer {
     return new Sequencer({
-      url: this.database.notaryUrl!,
+      url,
       signer: this.signer,
       intervalMs: 5,
       batchSize: 500,
@@ -124,6 +125,7 @@ export class LoggedTrail {
       await client.connect();
       return await work({
         notaryUrl: connectionUrl(notaryUrl!, { database: other }),
+        runtimeUrl: connectionUrl(this.database.runtimeUrl, { database: other }),
         superuserUrl,
         query: async (sql, values) => (await client.query(sql, values)).rows as never,
       });

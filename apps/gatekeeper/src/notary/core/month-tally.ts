@@ -14,6 +14,8 @@ export class MonthTally {
   /** All leaves of the month that was asked for. */
   readonly asked = { events: 0, first: -1, last: -1 };
   readonly digest = new SealDigest();
+  /** Leaves of sealed months that came after the seal. */
+  late = 0;
   /** Leaves whose month cannot be told: of entries that are only digests. */
   unknown = 0;
 
@@ -33,7 +35,11 @@ export class MonthTally {
       this.digest.add(index, leafHash(entry));
     }
     const bound = this.bounds.get(month);
-    if (bound === undefined || index >= bound) return;
+    if (bound === undefined) return;
+    if (index >= bound) {
+      this.late++;
+      return;
+    }
     const leaves = this.months.get(month) ?? { events: 0, first: -1, last: -1 };
     this.months.set(month, leaves);
     count(leaves, index);

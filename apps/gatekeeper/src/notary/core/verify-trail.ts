@@ -39,6 +39,8 @@ export interface TenantVerdict {
   verdict?: LogVerdict;
   problem?: string;
   pending?: Pending;
+  /** Events of sealed months that came after the seal, and are not under it. */
+  late: number;
   /** Of the month that was asked for. */
   month?: MonthLeaves & { digest: Uint8Array };
 }
@@ -115,11 +117,12 @@ async function verifyTenant(
     return {
       tenant,
       verdict: difference ? { intact: false, difference } : verdict,
+      late: tally.late,
       ...(pending && { pending }),
       ...(tally.asked.events > 0 && { month: { ...tally.asked, digest: tally.digest.digest() } }),
     };
   } catch (error) {
-    return { tenant, problem: errorMessage(error), ...(pending && { pending }) };
+    return { tenant, problem: errorMessage(error), late: tally.late, ...(pending && { pending }) };
   }
 }
 
