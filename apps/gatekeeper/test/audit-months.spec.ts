@@ -46,9 +46,10 @@ describe('the months of the trail', () => {
       starts.toISOString(),
     );
   const seal = (month: Date) =>
-    service.database.query('INSERT INTO audit_seals (month) VALUES ($1::date) ON CONFLICT DO NOTHING', [
-      `${monthName(month)}-01`,
-    ]);
+    service.database.query(
+      `INSERT INTO audit_seals (month, statement, note) VALUES ($1::date, '{}', 'signed') ON CONFLICT DO NOTHING`,
+      [`${monthName(month)}-01`],
+    );
   const far = (years: number) => new Date(Date.UTC(new Date().getUTCFullYear() + years, 4, 10));
 
   it('are the same for the events and for their entities', async () => {

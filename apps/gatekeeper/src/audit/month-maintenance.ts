@@ -158,9 +158,11 @@ export class MonthMaintenance {
   }
 }
 
-/** The seam to the transparency log, which says that it has sealed a month by a row here. */
+/** Whether the transparency log has closed the month, by a signed statement. */
 async function isSealed(client: pg.Client, month: string): Promise<boolean> {
-  const { rows } = await client.query('SELECT 1 FROM audit_seals WHERE month = $1::date', [`${month}-01`]);
+  const { rows } = await client.query('SELECT 1 FROM audit_seals WHERE month = $1::date AND note IS NOT NULL', [
+    `${month}-01`,
+  ]);
   return rows.length > 0;
 }
 
