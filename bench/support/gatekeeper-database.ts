@@ -44,7 +44,9 @@ export async function startGatekeeperDatabase({ directory, progress }: BenchCont
     admin,
     serverFile: (name) => join(dataDir, name),
     reset: async () => {
-      await admin.query('TRUNCATE audit_log, event_entities');
+      await admin.query(
+        'TRUNCATE audit_log, event_entities, tlog_trees, tlog_tiles, tlog_leaves, tlog_checkpoints CASCADE',
+      );
       await admin.query('CHECKPOINT');
     },
     close: async () => {
