@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Command } from 'commander';
 import { stackAccess } from './demo/stack-access.js';
 import { steps } from './demo/steps.js';
+import { proveAll } from './demo/proofs.js';
 import { readTrail, trailTable, type Told } from './demo/trail.js';
 import { ensureHome, locateHome } from './stack/home.js';
 import { runScript } from './stack/run-script.js';
@@ -33,6 +34,8 @@ await runScript(async () => {
   const events = await readTrail(stack, since, told);
   process.stdout.write(`\nThe audit trail of it (${events.length} events):\n\n${trailTable(events)}\n\n`);
   process.stdout.write('Every step is in the trail with its outcome.\n');
+  const key = await proveAll(stack, events);
+  process.stdout.write(`Each event is proved to be in the log of ${key}.\n`);
 });
 
 async function mustRun(lobby: string): Promise<void> {
