@@ -5,6 +5,7 @@ import { type NoteVerifier } from '#tlog';
 import {
   noteOf,
   verifyTrail,
+  withLogName,
   type DatabaseTrail,
   type Trail,
   type TrailVerdict,
@@ -59,11 +60,12 @@ await runScript(async () => {
   const { env } = process;
   if ([options.url, options.database, options.dir].filter((each) => each !== undefined).length > 1)
     throw new Error('Give one of --url, --database and --dir.');
-  const log = await keysOf(options, env);
-  const saved = await savedOf(options, log[0]!.name, env);
+  const given = await keysOf(options, env);
   const trail = await trailOf(options, env);
   const bar = new ProgressBar();
   try {
+    const log = await withLogName(trail, given);
+    const saved = await savedOf(options, log[0]!.name, env);
     const tenants = options.tenant.length > 0 || options.url !== undefined ? tenantsOf(options) : undefined;
     const known = (await saved?.read()) ?? new Map<string, string[]>();
     const verdict = await verifyTrail(trail, { log, tenants, saved: known, onProgress: bar.show });

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { PostgresSink } from '#audit';
 import { createPool } from '#database';
 import { waitFor } from '#testing';
-import { NoteSigner } from '#tlog';
+import { NoteSigner, NoteVerifier } from '#tlog';
 import { logEvent, LoggedTrail, logSigner } from '../../apps/gatekeeper/test/support/logged-trail.js';
 import { runProgram, type Ended } from '../support/run-program.js';
 
@@ -82,6 +82,9 @@ describe('npm run audit:verify, audit:export and audit:seal', () => {
       expect(gone).toMatchObject({ code: 1 });
       expect(gone.out).toMatch(/^tampered: tenant default, index 0: rolled_back: /m);
       expect(await verify(['--database', notaryUrl, '--key', key, '--no-save'])).toMatchObject({ code: 0 });
+      // As GET /v1/audit/key tells it.
+      const ofTenant = NoteVerifier.parse(key).named('gravitas/default').toString();
+      expect(await verify(['--database', notaryUrl, '--key', ofTenant, '--no-save'])).toMatchObject({ code: 0 });
     });
     const nobody = { GATEKEEPER_LOG_KEY_PATH: join(home, 'nowhere.pem') };
     for (const [args, message] of [
@@ -187,6 +190,8 @@ describe('npm run audit:verify, audit:export and audit:seal', () => {
       expect(dropped.out).toMatch(/^tenant default: 601 events \(134 of them dropped under a seal\)/m);
 
       expect(await run('audit-export', ['--dir', folder, '--database', notaryUrl])).toMatchObject({ code: 0 });
+      const ofTenant = NoteVerifier.parse(key).named('gravitas/default').toString();
+      expect(await verify(['--dir', folder, '--key', ofTenant, '--no-save'])).toMatchObject({ code: 0 });
       const exported = await verify(['--dir', folder, '--key', key, '--no-save']);
       expect(exported).toMatchObject({ code: 0 });
       expect(exported.out).toMatch(/^tenant default: 601 events \(134 of them dropped under a seal\)/m);
