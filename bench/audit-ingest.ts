@@ -1,15 +1,10 @@
-import { join } from 'node:path';
-import { setImmediate as turn } from 'node:timers/promises';
 import pg from 'pg';
-import { AuditLogger, PostgresSink } from '#audit';
-import { type AuditRecord } from '#contracts';
-import { createPool } from '#database';
-import { type Bench, type BenchContext, type BenchResult } from './harness/bench.js';
+import { type Bench, type BenchResult } from './harness/bench.js';
 import { median } from './harness/statistics.js';
 import { timed } from './harness/timed.js';
 import { startGatekeeperDatabase, type GatekeeperDatabase } from './support/gatekeeper-database.js';
+import { throughLogger } from './support/ingest.js';
 import { insertByTypeOrm, insertRowByRow } from './support/insert-ways.js';
-import { defaultLoggerOptions } from './support/loggers.js';
 import { decisionEvents, decisionRecords } from './support/records.js';
 
 const ROUNDS = 5;
@@ -17,9 +12,6 @@ const ROWS = 200_000;
 /** The slow ways get as many rows as take them a second or two. */
 const TYPEORM_ROWS = 40_000;
 const INSERT_ROWS = 5000;
-/** As many requests as a busy service answers in one turn of its event loop. */
-const TURN = 64;
-const SINK_CONNECTIONS = 2;
 
 /** Into the real trail, with its months and indexes; the ways take turns, so that all of them meet the same machine. */
 export const auditIngest: Bench = {
@@ -70,29 +62,6 @@ function figures(rates: Record<'logger' | 'server_copy' | 'typeorm_insert' | 'ro
     { name: 'rows_per_s.typeorm_insert', value: typeorm, unit: '1/s' },
     { name: 'rows_per_s.row_insert', value: row, unit: '1/s' },
   ];
-}
-
-/** As in the gatekeeper, from the first record to the end of the flush. */
-async function throughLogger(
-  context: BenchContext,
-  database: GatekeeperDatabase,
-  records: readonly AuditRecord[],
-): Promise<number> {
-  const pool = createPool(database.urlOf('runtime'), 'bench', SINK_CONNECTIONS, () => undefined);
-  // A service has its connections before it takes requests.
-  await Promise.all(Array.from({ length: SINK_CONNECTIONS }, () => pool.query('SELECT pg_sleep(0.01)')));
-  const spool = join(context.directory, 'spool');
-  const logger = await AuditLogger.open(defaultLoggerOptions(new PostgresSink(pool), spool, context.progress));
-  const rate = await timed(records.length, async () => {
-    for (let at = 0; at < records.length; at += TURN) {
-      while (!(await logger.room(1000, 'memory'))) context.stop.throwIfAborted();
-      for (const record of records.slice(at, at + TURN)) logger.record(record);
-      await turn();
-    }
-    await logger.flush();
-  });
-  await logger.close();
-  return rate;
 }
 
 /** What is in the trail, as a file that the server can read: the same rows for the comparison, in the same order. */

@@ -1,9 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { AuditLogger, PostgresSink } from '#audit';
 import { type AuditRecord } from '#contracts';
-import { createPool } from '#database';
 import { NoteSigner } from '#tlog';
 import { DatabaseTrail, verifyTrail } from '../apps/gatekeeper/src/notary/core/index.js';
 import { Sequencer } from '../apps/gatekeeper/src/notary/core/sequencer.js';
@@ -11,14 +8,12 @@ import { type Bench, type BenchContext, type BenchResult } from './harness/bench
 import { median, quantile } from './harness/statistics.js';
 import { timed } from './harness/timed.js';
 import { startGatekeeperDatabase, type GatekeeperDatabase } from './support/gatekeeper-database.js';
-import { defaultLoggerOptions } from './support/loggers.js';
+import { throughLogger } from './support/ingest.js';
 import { decisionRecord } from './support/records.js';
 import { searchTimes } from './support/search.js';
 
 const ROUNDS = 3;
 const EVENTS = 200_000;
-const TURN = 64;
-const SINK_CONNECTIONS = 2;
 const TENANTS = 10;
 const INTERVAL_MS = 1000;
 const BATCH_SIZE = 10_000;
@@ -44,7 +39,7 @@ export const trail: Bench = {
         await database.reset();
         const rate = await (way === 'with'
           ? withProofs(context, database, records, { delays, signer })
-          : ingest(context, database, records));
+          : throughLogger(context, database, records));
         // The first round teaches the compiler, and does not count.
         if (round === 0) delays.length = 0;
         else rates[way].push(rate);
@@ -69,28 +64,6 @@ export const trail: Bench = {
   },
 };
 
-/** @returns events a second, from the first record to the end of the flush */
-async function ingest(
-  context: BenchContext,
-  database: GatekeeperDatabase,
-  records: readonly AuditRecord[],
-): Promise<number> {
-  const pool = createPool(database.urlOf('runtime'), 'bench', SINK_CONNECTIONS, () => undefined);
-  await Promise.all(Array.from({ length: SINK_CONNECTIONS }, () => pool.query('SELECT pg_sleep(0.01)')));
-  const spool = join(context.directory, 'spool');
-  const logger = await AuditLogger.open(defaultLoggerOptions(new PostgresSink(pool), spool, context.progress));
-  const rate = await timed(records.length, async () => {
-    for (let at = 0; at < records.length; at += TURN) {
-      while (!(await logger.room(1000, 'memory'))) context.stop.throwIfAborted();
-      for (const record of records.slice(at, at + TURN)) logger.record(record);
-      await turn();
-    }
-    await logger.flush();
-  });
-  await logger.close();
-  return rate;
-}
-
 /** The same beside a sequencer, as in the gatekeeper; each transaction's oldest event tells how far the checkpoints are behind. */
 async function withProofs(
   context: BenchContext,
@@ -112,7 +85,7 @@ async function withProofs(
   });
   sequencer.start();
   try {
-    const rate = await ingest(context, database, records);
+    const rate = await throughLogger(context, database, records);
     const deadline = Date.now() + CAUGHT_UP_MS;
     while (taken < records.length && Date.now() < deadline) await turn();
     if (taken < records.length) throw new Error(`the log has ${taken} of ${records.length} events`);

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { PostgresSink } from '#audit';
@@ -9,30 +9,10 @@ import { canonicalEvent, leafEntry, leafHash, NoteSigner, openCheckpoint, tenant
 import { migrations } from '../migrations/index.js';
 import { readLeaves } from '../src/notary/core/log-tables.js';
 import { Sequencer, type SequencerOptions } from '../src/notary/core/sequencer.js';
+import { logEvent } from './support/log-event.js';
 
 const seed = (): Buffer =>
   Buffer.from(generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }).d!, 'base64url');
-
-function event(tenant: string, number: number): AuditEvent {
-  return {
-    id: randomUUID(),
-    tenant_id: tenant,
-    timestamp: new Date(Date.now() - (number % 1000)).toISOString(),
-    service: 'router',
-    ghost_id: 'Scout',
-    shell_id: null,
-    action: 'execute',
-    resource: `shells/l1/${number}`,
-    result: 'ALLOWED',
-    reason: 'because',
-    request_id: null,
-    session_id: null,
-    entities: [{ kind: 'user', id: `${number}` }],
-    metadata: { number, nested: { b: 1, a: [true, null, 1.5] } },
-    producer: null,
-    sequence: null,
-  };
-}
 
 describe('the sequencer', () => {
   let database: TestDatabase;
@@ -106,11 +86,11 @@ describe('the sequencer', () => {
   afterAll(() => expect(warnings).toEqual([]));
 
   it('puts what is there and what comes into its tenants’ trees, each event once', async () => {
-    const before = Array.from({ length: 1234 }, (_, i) => event(`tenant ${i % 3}`, i));
+    const before = Array.from({ length: 1234 }, (_, i) => logEvent(`tenant ${i % 3}`, i));
     await sink.write(before);
     start();
     await waitFor('the first events', async () => (await sizes()) === before.length, 20_000);
-    const after = Array.from({ length: 700 }, (_, i) => event(`tenant ${i % 5}`, i));
+    const after = Array.from({ length: 700 }, (_, i) => logEvent(`tenant ${i % 5}`, i));
     for (let i = 0; i < after.length; i += 70) await sink.write(after.slice(i, i + 70));
     await waitFor('the others', async () => (await sizes()) === before.length + after.length, 20_000);
     await expectLog([...before, ...after]);
@@ -118,7 +98,7 @@ describe('the sequencer', () => {
 
   it('skips nothing that commits late, whatever commits before it', async () => {
     start();
-    const late = event('default', 1);
+    const late = logEvent('default', 1);
     const client = new pg.Client({ connectionString: database.superuserUrl });
     await client.connect();
     // Its transaction begins first, and ends last.
@@ -141,7 +121,7 @@ describe('the sequencer', () => {
         leafHash(leafEntry(canonicalEvent(late))),
       ],
     );
-    const others = Array.from({ length: 50 }, (_, i) => event('default', i));
+    const others = Array.from({ length: 50 }, (_, i) => logEvent('default', i));
     for (const each of others) await sink.write([each]);
     await waitFor('those that committed', async () => (await sizes()) === others.length, 20_000);
     await client.query('COMMIT');
@@ -155,7 +135,7 @@ describe('the sequencer', () => {
     const instances = [start(), start(), start()];
     for (let round = 0; round < 3; round++) {
       await waitFor('a leader', () => instances.filter(({ state }) => state === 'leader').length === 1, 20_000);
-      const events = Array.from({ length: 300 }, (_, i) => event(`tenant ${i % 2}`, i));
+      const events = Array.from({ length: 300 }, (_, i) => logEvent(`tenant ${i % 2}`, i));
       written.push(...events);
       await sink.write(events);
       await waitFor('the events', async () => (await sizes()) === written.length, 20_000);
@@ -165,7 +145,7 @@ describe('the sequencer', () => {
   }, 60_000);
 
   it('takes in events from before there was a log by their rows', async () => {
-    const old = Array.from({ length: 40 }, (_, i) => event('default', i));
+    const old = Array.from({ length: 40 }, (_, i) => logEvent('default', i));
     await sink.write(old);
     await database.query(`UPDATE audit_log SET leaf_hash = NULL`);
     const [{ xid }] = (await database.query<{ xid: string }>(
@@ -178,7 +158,7 @@ describe('the sequencer', () => {
   }, 60_000);
 
   it('leaves out a row that came past the service', async () => {
-    const good = event('default', 1);
+    const good = logEvent('default', 1);
     await database.query(
       `INSERT INTO audit_log (id, tenant_id, timestamp, service, action, resource, result, reason, entities, metadata)
        VALUES (gen_random_uuid(), 'default', now(), 's', 'a', 'r', 'ALLOWED', '', '[]', '{}')`,
