@@ -47,7 +47,9 @@ describe('the stack', () => {
     expect(told).toContain("PermissionDeniedError: 403 Agent 'Courier' lacks a valid certificate");
     expect(told).toMatch(/\d+ pieces: "One " "word "/);
     expect(told).toMatch(/^\S+ +guardian +Supervisor +certificate\.revoke .* SUCCEEDED/m);
-    expect(told).toMatch(/Every step is in the trail with its outcome\.$/);
+    expect(told).toMatch(
+      /Every step is in the trail with its outcome\.\nEach event is proved to be in the log of \S+\.$/,
+    );
   });
 
   it('lets no runtime role into another database, and each to its own tables only', async () => {
