@@ -9,6 +9,7 @@ import { median, quantile } from './harness/statistics.js';
 import { startGatekeeperDatabase, type GatekeeperDatabase } from './support/gatekeeper-database.js';
 import { load, postRequest, type LoadReport } from './support/http-load.js';
 import { decisionCost } from './support/policy-cost.js';
+import { tokenCosts } from './support/token-cost.js';
 import { leaveFirstProcessor, startServer, type ServerProcess } from './support/server-process.js';
 
 const ROUNDS = 5;
@@ -37,8 +38,15 @@ export const validate: Bench = {
     const keys = await serveKeys(publicKey);
     const servers = await startServers(context, database, keys);
     try {
-      const request = postRequest('/validate', { authorization: `Bearer ${await agentToken(privateKey)}` }, BODY);
-      return await measure(context, servers, request);
+      const token = await agentToken(privateKey);
+      const request = postRequest('/validate', { authorization: `Bearer ${token}` }, BODY);
+      const figures = await measure(context, servers, request);
+      const { anew, remembered } = await tokenCosts(token, publicKey);
+      return [
+        ...figures,
+        { name: 'token_us.anew', value: anew, unit: 'µs', better: 'less' },
+        { name: 'token_us.remembered', value: remembered, unit: 'µs', better: 'less' },
+      ];
     } finally {
       await Promise.all(Object.values(servers).map((server) => server.stop()));
       keys.close();
