@@ -8,6 +8,7 @@ import {
   eventProof,
   inclusionProof,
   leafEntry,
+  TILE_WIDTH,
   TileHashReader,
   tileWidth,
   toBase64,
@@ -19,15 +20,7 @@ import {
 import { TrailReader } from '../audit/trail-reader.js';
 import { withCosignatures } from './core/cosignature-table.js';
 import { placeOf } from './core/event-place.js';
-import {
-  readEvents,
-  readLeaves,
-  readTrees,
-  TileTable,
-  tileRange,
-  type Query,
-  type TreeRow,
-} from './core/log-tables.js';
+import { readEvents, readLeaves, readTrees, TileTable, type Query, type TreeRow } from './core/log-tables.js';
 import { Notary } from './notary.js';
 
 const HASH_BYTES = 32;
@@ -107,7 +100,7 @@ export class LogReader {
   bundle(tenant: string, bundle: Bundle): Promise<Buffer> {
     return this.trail.within(tenant, async (query) => {
       await requireWidth(query, tenant, { ...bundle, level: 0 });
-      const { from } = tileRange(bundle.index);
+      const from = bundle.index * TILE_WIDTH;
       const leaves = await readLeaves(query, tenant, from, from + bundle.width);
       const events = await readEvents(
         query,

@@ -1,4 +1,4 @@
-import { TlogError, TILE_WIDTH, type StoredEvent, type Tile, type TileData, type TileSource } from '#tlog';
+import { TlogError, type StoredEvent, type Tile, type TileData, type TileSource } from '#tlog';
 import { STORED_EVENT_COLUMNS } from './stored-events.js';
 
 /** Runs one statement of the transaction that it belongs to. */
@@ -139,10 +139,6 @@ export async function readLeaves(
     [tenant, from, to],
   );
   return rows.map((row) => ({ ...row, index: Number(row.index) }));
-}
-
-export function tileRange(tile: number): { from: number; to: number } {
-  return { from: tile * TILE_WIDTH, to: (tile + 1) * TILE_WIDTH };
 }
 
 export function chunks<T>(items: readonly T[], size: number): T[][] {
