@@ -42,7 +42,13 @@ const BASE_SETTINGS = {
   // No socket files: nothing to collide with, nothing left behind after a kill.
   unix_socket_directories: '',
   max_connections: 200,
+  // For moving a service to a database of its own: each move needs up to four slots and two workers.
   wal_level: 'logical',
+  max_replication_slots: 64,
+  max_wal_senders: 64,
+  max_active_replication_origins: 64,
+  max_logical_replication_workers: 32,
+  max_worker_processes: 48,
   log_timezone: 'UTC',
   timezone: 'UTC',
 } as const;

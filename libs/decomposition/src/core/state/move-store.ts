@@ -1,0 +1,95 @@
+import type pg from 'pg';
+import { SplitError } from '../errors.js';
+import { type MoveState } from './move-state.js';
+import { MOVES_CHANNEL } from './schema.js';
+
+type Queryable = Pick<pg.ClientBase, 'query'> | pg.Pool;
+
+const COLUMNS = `service, strategy, phase, writes, paused_for AS "pausedFor", read_percent AS "readPercent",
+  shadow_percent AS "shadowPercent", dual, epoch::float8 AS epoch, verified_at AS "verifiedAt", drop_after AS "dropAfter",
+  changed_at AS "changedAt"`;
+
+const COLUMN_OF = {
+  phase: 'phase',
+  writes: 'writes',
+  pausedFor: 'paused_for',
+  readPercent: 'read_percent',
+  shadowPercent: 'shadow_percent',
+  dual: 'dual',
+  verifiedAt: 'verified_at',
+  dropAfter: 'drop_after',
+} as const;
+
+/** What may change; `strategy` is chosen once. */
+export type MoveChange = Partial<Pick<MoveState, keyof typeof COLUMN_OF>>;
+
+/** Reads one service's state from its target database. @returns undefined when there is none, or no schema for it */
+export async function readMove(target: Queryable, service: string): Promise<MoveState | undefined> {
+  try {
+    const { rows } = await target.query<MoveState>(`SELECT ${COLUMNS} FROM decomposition.moves WHERE service = $1`, [
+      service,
+    ]);
+    return rows[0];
+  } catch (error) {
+    // No such table, no such schema.
+    if (['42P01', '3F000'].includes((error as { code?: string }).code ?? '')) return undefined;
+    throw error;
+  }
+}
+
+/** One service's move, as the tool keeps it. */
+export class MoveStore {
+  constructor(
+    private readonly target: pg.Pool,
+    readonly service: string,
+  ) {}
+
+  /** @throws SplitError `not_created` */
+  async read(client: Queryable = this.target): Promise<MoveState> {
+    const found = await readMove(client, this.service);
+    if (found) return found;
+    throw new SplitError('not_created', `There is no move of ${this.service} yet.`, 'Run `create` first.');
+  }
+
+  find(): Promise<MoveState | undefined> {
+    return readMove(this.target, this.service);
+  }
+
+  /**
+   * Changes the state in one statement, in the transaction of `client` if one is given, and tells participants when it is committed.
+   *
+   * @param from what must still be so
+   * @throws SplitError `busy` when it is not
+   */
+  async change(change: MoveChange, from: MoveChange = {}, client: Queryable = this.target): Promise<MoveState> {
+    const values: unknown[] = [this.service];
+    const term = ([key, value]: [string, unknown], compare: string): string => {
+      values.push(value);
+      return `${COLUMN_OF[key as keyof typeof COLUMN_OF]} ${compare} $${values.length}`;
+    };
+    const sets = Object.entries(change).map((entry) => term(entry, '='));
+    const wheres = Object.entries(from).map((entry) => term(entry, 'IS NOT DISTINCT FROM'));
+    const { rows } = await client.query<MoveState>(
+      `WITH told AS (SELECT pg_notify('${MOVES_CHANNEL}', $1))
+       UPDATE decomposition.moves SET ${[...sets, 'epoch = epoch + 1', 'changed_at = clock_timestamp()'].join(', ')}
+       FROM told WHERE ${['service = $1', ...wheres].join(' AND ')} RETURNING ${COLUMNS}`,
+      values,
+    );
+    if (rows[0]) return rows[0];
+    const now = await this.read(client);
+    throw new SplitError(
+      'busy',
+      `The move of ${this.service} is not as it was (phase ${now.phase}, writes ${now.writes}): something else changed it meanwhile.`,
+      'Look at `status`, and run the verb again.',
+    );
+  }
+
+  async journal(verb: string, step: string, detail: object = {}, client: Queryable = this.target): Promise<void> {
+    await client.query('INSERT INTO decomposition.journal (service, verb, step, detail) VALUES ($1, $2, $3, $4)', [
+      this.service,
+      verb,
+      step,
+      JSON.stringify(detail),
+    ]);
+  }
+}

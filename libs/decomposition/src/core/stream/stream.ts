@@ -1,0 +1,50 @@
+import { type Side } from '../side.js';
+
+export interface Lag {
+  /** Age of the oldest change that is not on the other side yet; 0 when there is none. Null when nothing moves at all. */
+  seconds: number | null;
+  /** WAL kept, or changes waiting, for it. */
+  pending: number;
+  pendingUnit: 'bytes' | 'changes';
+}
+
+export interface ChangedKeys {
+  /** As in `fullName`. */
+  table: string;
+  /** The texts of the key's columns. */
+  keys: readonly (readonly string[])[];
+  /** All rows of the table may have changed (TRUNCATE). */
+  all: boolean;
+}
+
+/** Which rows changed, for a reader that comes back now and then. */
+export interface ChangeLog {
+  /** What changed on that side since the last `forget`, oldest first, up to the moment of the call; a key may come twice. */
+  read(signal: AbortSignal): AsyncIterable<ChangedKeys>;
+  /** What the last complete `read` gave is dealt with. */
+  forget(): Promise<void>;
+}
+
+/**
+ * Keeps the tables of one side in step with those of the other; built for one direction. Every call is idempotent and may be
+ * repeated after a crash at any point. Source: PostgreSQL documentation, "Logical Replication".
+ */
+export interface Stream {
+  /** The side that changes come from. */
+  readonly from: Side;
+  /** When this resolves, no change from now on will be missed. Applies nothing yet. */
+  capture(): Promise<void>;
+  /** Begins to apply what was captured, also onto rows that were copied later than it happened. */
+  start(): Promise<void>;
+  /** All that had been captured by now is dealt with elsewhere, because the two sides are equal and neither takes writes: begins after it. */
+  skipToNow(): Promise<void>;
+  lag(): Promise<Lag>;
+  /** Resolves when everything committed on `from` before the call is on the other side. @throws SplitError `timeout` */
+  catchUp(timeoutMs: number, signal: AbortSignal): Promise<void>;
+  /** Applies nothing any more; goes on capturing. */
+  stop(): Promise<void>;
+  /** Stops, and leaves nothing behind on either side. */
+  end(): Promise<void>;
+  /** Rows of `from` that changed since `capture`. */
+  readonly changes: ChangeLog;
+}
