@@ -9,6 +9,7 @@ import { SearchTheTrail1764115202000 } from './1764115202000-search-the-trail.js
 import { KeepTransparencyLog1764201600000 } from './1764201600000-keep-transparency-log.js';
 import { SealMonths1764288000000 } from './1764288000000-seal-months.js';
 import { KeepCosignatures1764374400000 } from './1764374400000-keep-cosignatures.js';
+import { SearchTextInTwoSteps1764460800000 } from './1764460800000-search-text-in-two-steps.js';
 
 /** This service's schema history, oldest first. */
 export const migrations = [
@@ -23,4 +24,5 @@ export const migrations = [
   KeepTransparencyLog1764201600000,
   SealMonths1764288000000,
   KeepCosignatures1764374400000,
+  SearchTextInTwoSteps1764460800000,
 ];

@@ -62,8 +62,9 @@ export function eventsStatement(
   if (filters.q !== undefined) {
     const rest = { ...pick(filters), ...(entity && { entity }) };
     const before = cursor ? [p(cursorTime(cursor)), p(cursor.id)] : ['NULL', 'NULL'];
+    // OFFSET keeps the planner from walking the trail in the page's order and asking of each event whether it was found.
     from = `audit_text_search(${p(filters.q)}, ${p(JSON.stringify(rest))}::jsonb, ${before.join(', ')}, ${p(limit ?? MAX_INTEGER)}) f
-      JOIN audit_log a ON a.id = f.event_id AND a.timestamp = f.event_time`;
+      CROSS JOIN LATERAL (SELECT * FROM audit_log WHERE id = f.event_id AND timestamp = f.event_time OFFSET 0) a`;
   } else if (filed) {
     from = 'event_entities e JOIN audit_log a ON a.id = e.event_id AND a.timestamp = e.timestamp';
     where.push(`e.tenant_id = ${p(tenant)}`, `e.kind = ${p(filed.kind)}`, `e.id = ${p(filed.id)}`);
