@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { getPriority, setPriority } from 'node:os';
 
 export interface LoadOptions {
   url: string;
@@ -19,6 +20,8 @@ export interface LoadReport {
 }
 
 const MAX_ANSWERS = 2_000_000;
+/** Niceness. */
+const FIRST = -15;
 const HEAD_END = Buffer.from('\r\n\r\n');
 const OK = Buffer.from('HTTP/1.1 200 ');
 
@@ -40,6 +43,28 @@ export function postRequest(path: string, headers: Readonly<Record<string, strin
  * @throws Error when an answer is not a 200, or a connection breaks
  */
 export async function load(options: LoadOptions): Promise<LoadReport> {
+  const priority = getPriority();
+  firstInLine(FIRST);
+  try {
+    return await underLoad(options);
+  } finally {
+    firstInLine(priority);
+  }
+}
+
+/**
+ * Clients are on machines of their own. Here they share a processor with PostgreSQL, and would count the time that they wait for it as
+ * the server's. Only root may come first; anybody else measures as well as the scheduler lets them.
+ */
+function firstInLine(priority: number): void {
+  try {
+    setPriority(priority);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_SYSTEM_ERROR') throw error;
+  }
+}
+
+async function underLoad(options: LoadOptions): Promise<LoadReport> {
   const latencies = new Float64Array(MAX_ANSWERS);
   let answers = 0;
   const began = performance.now();
