@@ -13,20 +13,23 @@ const ROWS = 200_000;
 const TYPEORM_ROWS = 40_000;
 const INSERT_ROWS = 5000;
 
-/** Into the real trail, with its months and indexes; the ways take turns, so that all of them meet the same machine. */
+/** Into the real trail, with its months, entities and indexes; the ways take turns, so that all of them meet the same machine. */
 export const auditIngest: Bench = {
   name: 'audit-ingest',
-  about: 'events a second into audit_log: the logger, a server-side COPY, TypeORM, single INSERTs',
+  about: 'events a second into audit_log and event_entities: the logger, a server-side COPY, TypeORM, single INSERTs',
   async run(context): Promise<BenchResult[]> {
     const database = await startGatekeeperDatabase(context);
-    const file = database.serverFile('audit-ingest.copy');
+    const files = {
+      audit_log: database.serverFile('events.copy'),
+      event_entities: database.serverFile('entities.copy'),
+    };
     const records = decisionRecords(ROWS);
-    context.progress(`making a file of ${ROWS} rows`);
+    context.progress(`making files of ${ROWS} events`);
     await throughLogger(context, database, records);
-    await writeFile(database, file);
+    await writeFiles(database, files);
     const ways = {
       logger: () => throughLogger(context, database, records),
-      server_copy: () => byServerCopy(database, file),
+      server_copy: () => byServerCopy(database, files),
       typeorm_insert: () => insertByTypeOrm(database.urlOf('runtime'), decisionEvents(TYPEORM_ROWS)),
       row_insert: () => insertRowByRow(database.urlOf('runtime'), decisionEvents(INSERT_ROWS)),
     };
@@ -64,14 +67,21 @@ function figures(rates: Record<'logger' | 'server_copy' | 'typeorm_insert' | 'ro
   ];
 }
 
-/** What is in the trail, as a file that the server can read: the same rows for the comparison, in the same order. */
-async function writeFile({ admin }: GatekeeperDatabase, file: string): Promise<void> {
+/** By table. */
+type Files = Readonly<Record<'audit_log' | 'event_entities', string>>;
+
+/** What is in the trail, as files that the server can read: the same rows for the comparison, in the same order. */
+async function writeFiles({ admin }: GatekeeperDatabase, files: Files): Promise<void> {
   // Parallel workers would mix up the order, and with it how well the rows fit the indexes.
   await admin.query('SET max_parallel_workers_per_gather = 0');
-  await admin.query(`COPY (SELECT * FROM audit_log) TO ${pg.escapeLiteral(file)} (FORMAT binary)`);
+  for (const [table, file] of Object.entries(files))
+    await admin.query(`COPY (SELECT * FROM ${table}) TO ${pg.escapeLiteral(file)} (FORMAT binary)`);
 }
 
 /** PostgreSQL's own way: one session, and nothing to send. */
-function byServerCopy({ admin }: GatekeeperDatabase, file: string): Promise<number> {
-  return timed(ROWS, () => admin.query(`COPY audit_log FROM ${pg.escapeLiteral(file)} (FORMAT binary)`));
+function byServerCopy({ admin }: GatekeeperDatabase, files: Files): Promise<number> {
+  return timed(ROWS, async () => {
+    for (const [table, file] of Object.entries(files))
+      await admin.query(`COPY ${table} FROM ${pg.escapeLiteral(file)} (FORMAT binary)`);
+  });
 }

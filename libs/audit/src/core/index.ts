@@ -6,7 +6,7 @@ export { AuditError, SinkRejectedError, type AuditErrorCode } from './errors.js'
 export { redrive, type Redriven } from './redrive.js';
 export { type AuditSink, type SinkResult } from './sink.js';
 export { HttpSink } from './sinks/http-sink.js';
-export { filedId } from './sinks/entities-of.js';
+export { entityRows, filedId, type EntityRow } from './sinks/entities-of.js';
 export { PostgresSink, type PostgresSinkOptions } from './sinks/postgres-sink.js';
 export { nodeFiles, type SpoolFiles } from './spool/spool-files.js';
 export { SpoolHeldError } from './spool/spool-lock.js';
