@@ -33,7 +33,9 @@ export class Ledger {
 
   /** Of one actor's or of all, 0 to 1; NaN when there was nothing. */
   quantile(share: number, actor?: string): number {
-    const all = [...this.latencies].filter(([name]) => actor === undefined || name === actor).flatMap(([, times]) => times);
+    const all = [...this.latencies]
+      .filter(([name]) => actor === undefined || name === actor)
+      .flatMap(([, times]) => times);
     return all.sort((a, b) => a - b)[Math.min(all.length - 1, Math.floor(all.length * share))] ?? NaN;
   }
 }

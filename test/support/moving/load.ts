@@ -50,7 +50,9 @@ export class SteadyLoad {
       }
       this.ledger.requests[actor.service] += 1;
       this.ledger.note(actor.name, performance.now() - began);
-      await delay(this.restMs * (0.5 + Math.random()), undefined, { signal: this.stopping.signal }).catch(() => undefined);
+      await delay(this.restMs * (0.5 + Math.random()), undefined, { signal: this.stopping.signal }).catch(
+        () => undefined,
+      );
     }
   }
 
@@ -144,12 +146,18 @@ export class SteadyLoad {
       service: 'gatekeeper',
       ask: async (turn) => {
         const body = JSON.stringify({ action: 'execute', resource: 'shells/l1/echo', metadata: { name, turn } });
-        const answer = (await call(`${gatekeeper.url}/validate`, { method: 'POST', headers: { authorization }, body })) as {
+        const answer = (await call(`${gatekeeper.url}/validate`, {
+          method: 'POST',
+          headers: { authorization },
+          body,
+        })) as {
           audit_id: string;
         };
         this.ledger.decisions.add(answer.audit_id);
         if (turn % 4 === 0)
-          await call(`${gatekeeper.url}/v1/audit/events?ghost_id=Scout&limit=5`, { headers: { authorization: reader } });
+          await call(`${gatekeeper.url}/v1/audit/events?ghost_id=Scout&limit=5`, {
+            headers: { authorization: reader },
+          });
       },
     };
   }
@@ -164,7 +172,9 @@ export class SteadyLoad {
         const content = `What is ${id}?`;
         const body = JSON.stringify({ model: 'echo', messages: [{ role: 'user', content }] });
         const headers = { authorization, 'x-request-id': id };
-        const answer = JSON.stringify(await call(`${lobby.url}/v1/chat/completions`, { method: 'POST', headers, body }));
+        const answer = JSON.stringify(
+          await call(`${lobby.url}/v1/chat/completions`, { method: 'POST', headers, body }),
+        );
         if (!answer.includes(content)) throw new Error(`the answer to ${id} is ${answer}`);
         this.ledger.chats.set(id, content);
         const history = JSON.stringify(await call(`${lobby.url}/v1/history?limit=20`, { headers: { authorization } }));
@@ -174,7 +184,9 @@ export class SteadyLoad {
   }
 
   private async models(authorization: string): Promise<void> {
-    const answer = JSON.stringify(await call(`${this.plane.router.url}/v1/registry/models`, { headers: { authorization } }));
+    const answer = JSON.stringify(
+      await call(`${this.plane.router.url}/v1/registry/models`, { headers: { authorization } }),
+    );
     if (!answer.includes('echo')) throw new Error(`the models are ${answer}`);
   }
 }
@@ -186,6 +198,7 @@ async function call(url: string, init: RequestInit): Promise<unknown> {
     signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
   });
   const text = await response.text();
-  if (!response.ok) throw new Error(`${init.method ?? 'GET'} ${new URL(url).pathname}: ${response.status} ${text.slice(0, 300)}`);
+  if (!response.ok)
+    throw new Error(`${init.method ?? 'GET'} ${new URL(url).pathname}: ${response.status} ${text.slice(0, 300)}`);
   return text === '' ? undefined : JSON.parse(text);
 }

@@ -1,0 +1,142 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { type ServiceName } from '#contracts';
+import {
+  copy,
+  create,
+  openMove,
+  reverse,
+  switchReads,
+  switchWrites,
+  verify,
+  type Move,
+  type Plan,
+} from '#decomposition';
+import { migrateAtBoot } from '#database';
+import { waitFor } from '#testing';
+import { judge, oldRows, type Databases, type Old } from '../support/moving/judge.js';
+import { SteadyLoad } from '../support/moving/load.js';
+import { planOf } from '../support/moving/monolith-plan.js';
+import { preload } from '../support/moving/preload.js';
+import { type ControlPlane } from '../support/control-plane.js';
+import { provisionMonolith, type Monolith } from '../support/monolith.js';
+import { ALL_SERVICES } from '../support/services.js';
+
+/** The long form: GRAVITAS_SPLIT_ROWS=200000 npm test -- split-live */
+const ROWS = Number(process.env.GRAVITAS_SPLIT_ROWS ?? 2000);
+const REST_MS = 60;
+const MINUTES = 60_000;
+const ORDER: readonly ServiceName[] = ['telemetry', 'guardian', 'lobby', 'router', 'gatekeeper'];
+
+describe(`five services leave a shared database, ${ROWS} rows in each of its five tables, under load`, () => {
+  let monolith: Monolith;
+  let plane: ControlPlane;
+  let plan: Plan;
+  let load: SteadyLoad;
+  let old: Old;
+  const moved = new Set<ServiceName>();
+  const pools = new Map<string, pg.Pool>();
+  const figures: string[] = [];
+
+  const query = (url: string) => async (sql: string, values?: unknown[]) => {
+    if (!pools.has(url)) pools.set(url, new pg.Pool({ connectionString: url, max: 2 }));
+    return (await pools.get(url)!.query(sql, values)).rows as never;
+  };
+  const databases = (): Databases =>
+    Object.fromEntries(
+      ORDER.map((name) => [name, query(moved.has(name) ? monolith.services[name].targetUrl : monolith.url)]),
+    ) as unknown as Databases;
+
+  beforeAll(async () => {
+    monolith = await provisionMonolith();
+    plane = await monolith.start();
+    const shared = new pg.Pool({ connectionString: monolith.url, max: 2 });
+    await preload(shared, plane.gatekeeper.database.runtimeUrl, ROWS);
+    await shared.end();
+    plan = planOf(monolith);
+    old = await oldRows(databases());
+    load = new SteadyLoad(plane, REST_MS);
+    await load.start();
+  }, 5 * MINUTES);
+
+  afterAll(async () => {
+    await load?.stop();
+    await plane?.close();
+    await Promise.all([...pools.values()].map((pool) => pool.end()));
+    await monolith?.drop();
+    process.stderr.write(`${figures.join('\n')}\n`);
+  }, 2 * MINUTES);
+
+  const within = async (name: ServiceName, work: (move: Move) => Promise<void>): Promise<void> => {
+    const move = openMove(plan, name);
+    try {
+      await work(move);
+    } finally {
+      await move.close();
+    }
+  };
+  const there = async (move: Move, name: ServiceName): Promise<void> => {
+    const report = await switchWrites(move, {});
+    moved.add(name);
+    figures.push(`${name}: writes waited ${Math.round(report.pauseMs!)} ms for the switch`);
+    expect(report.pauseMs).toBeLessThan(5000);
+  };
+
+  it.each(ORDER)(
+    '%s',
+    async (name) => {
+      await within(name, async (move) => {
+        const { owner, runtime, further } = monolith.services[name];
+        const passwords = new Map([owner, runtime, ...further].map((login) => [login.name, login.password]));
+        await create(move, {
+          passwords: (login) => passwords.get(login.name)!,
+          migrate: (url) => migrated(name, url, runtime.name),
+        });
+        await copy(move, {});
+        expect(await verify(move, {})).toMatchObject({ clean: true, differences: [] });
+        for (const percent of [10, 50, 100]) await switchReads(move, { percent, shadowPercent: 20 });
+        await there(move, name);
+        expect(await verify(move, {})).toMatchObject({ clean: true, differences: [] });
+      });
+    },
+    10 * MINUTES,
+  );
+
+  it(
+    'telemetry goes back, with every row written since, and moves again',
+    async () => {
+      await within('telemetry', async (move) => {
+        const before = load.ledger.measurements.size;
+        await waitFor('some more measurements', () => Promise.resolve(load.ledger.measurements.size > before + 10));
+        const began = performance.now();
+        const report = await reverse(move, {});
+        moved.delete('telemetry');
+        figures.push(
+          `telemetry: back after ${Math.round(performance.now() - began)} ms, of which writes waited ${Math.round(report.pauseMs!)} ms`,
+        );
+        expect(await verify(move, {})).toMatchObject({ clean: true, differences: [] });
+        await there(move, 'telemetry');
+      });
+    },
+    10 * MINUTES,
+  );
+
+  it('no request failed, and no row is lost, doubled or changed', async () => {
+    const ledger = await load.stop();
+    figures.push(
+      `${Object.values(ledger.requests).reduce((a, b) => a + b)} requests; p50 ${Math.round(ledger.quantile(0.5))} ms, p99 ${Math.round(ledger.quantile(0.99))} ms, longest ${Math.round(ledger.quantile(1))} ms`,
+    );
+    expect(ledger.failures).toEqual([]);
+    expect(await oldRows(databases())).toEqual(old);
+    // The gatekeeper's trail and the router's decisions are written a moment after the answer.
+    const agree = async (): Promise<boolean> => (await judge(ledger, databases())).length === 0;
+    await waitFor('ledger and databases to agree', agree, 20_000).catch(() => undefined);
+    expect(await judge(ledger, databases())).toEqual([]);
+  });
+});
+
+/** The service's own migrations, in the database it will have. */
+async function migrated(service: ServiceName, url: string, runtimeRole: string): Promise<void> {
+  const { entities, migrations } = ALL_SERVICES.find(({ name }) => name === service)!.definition;
+  await migrateAtBoot({ service, url, runtimeRole, entities, migrations });
+}
