@@ -44,8 +44,12 @@ class AppModule {
     const { service } = config;
     const sink = (name: string, connections: number, quarantine: Quarantine) =>
       new PostgresSink(
-        createPool(service.database.url, `gravitas-gatekeeper-${name}`, connections, (error) =>
-          logger.warn({ err: error }, `a connection of the ${name} pool broke`),
+        createPool(
+          service.database.url,
+          `gravitas-gatekeeper-${name}`,
+          connections,
+          (error) => logger.warn({ err: error }, `a connection of the ${name} pool broke`),
+          'writes',
         ),
         { onQuarantine: (events) => quarantine.add(events) },
       );

@@ -23,8 +23,12 @@ class AppModule {
   static forRoot(config: TelemetryConfig, logger: Logger): DynamicModule {
     const { service } = config;
     const pool = () =>
-      createPool(service.database.url, 'gravitas-telemetry-write', WRITE_CONNECTIONS, (error) =>
-        logger.warn({ err: error }, 'a connection of the write pool broke'),
+      createPool(
+        service.database.url,
+        'gravitas-telemetry-write',
+        WRITE_CONNECTIONS,
+        (error) => logger.warn({ err: error }, 'a connection of the write pool broke'),
+        'writes',
       );
     return {
       module: AppModule,

@@ -32,6 +32,13 @@ export const env = {
   postgresUrl: () =>
     z.url({ protocol: /^postgres(ql)?$/, error: 'expected a URL like postgres://user:password@host:5432/database' }),
 
+  /** A name in the database that needs no quoting. */
+  identifier: (fallback: string) =>
+    z
+      .string()
+      .regex(/^[a-z_][a-z0-9_]{0,62}$/, 'expected a name of small letters, digits and underscores')
+      .default(fallback),
+
   /** A secret; its value never appears in an error. */
   secret: (minLength: number) => z.string().min(minLength, `expected at least ${minLength} characters`),
 

@@ -10,7 +10,7 @@ export interface ServiceConfig {
   name: ServiceName;
   version: string;
   http: { host: string; port: number };
-  database: { url: string; migrationUrl: string; poolSize: number };
+  database: DatabaseSettings;
   auth: { serviceKey: string; disabled: boolean };
   /** Where each service is reached, this one included. */
   peers: Record<ServiceName, string>;
@@ -18,6 +18,16 @@ export interface ServiceConfig {
   audit: AuditSettings;
   /** Milliseconds, one after the other: for open requests, for what a service buffers, for the audit queue; and for all of it. */
   shutdown: { drainMs: number; buffersMs: number; auditMs: number; totalMs: number };
+}
+
+export interface DatabaseSettings {
+  url: string;
+  migrationUrl: string;
+  /** Where it is written down which migrations were run. */
+  migrationsTable: string;
+  poolSize: number;
+  /** The database of its own that the service moves to, or has moved to; undefined when there is no move. */
+  split: { url: string; migrationUrl: string } | undefined;
 }
 
 export interface AuditSettings {
@@ -48,7 +58,10 @@ const named = (service: ServiceName) => ({
   HOST: env.text().default('127.0.0.1'),
   DATABASE_URL: env.postgresUrl(),
   MIGRATION_URL: env.postgresUrl().optional(),
+  MIGRATIONS_TABLE: env.identifier('migrations'),
   DATABASE_POOL: env.integer(1, 200, 10),
+  SPLIT_DATABASE_URL: env.postgresUrl().optional(),
+  SPLIT_MIGRATION_URL: env.postgresUrl().optional(),
 });
 
 /** The same name for every service. */
@@ -125,7 +138,11 @@ function assemble(name: ServiceName, own: Named, all: Shared): ServiceConfig {
     database: {
       url: own.DATABASE_URL,
       migrationUrl: own.MIGRATION_URL ?? own.DATABASE_URL,
+      migrationsTable: own.MIGRATIONS_TABLE,
       poolSize: own.DATABASE_POOL,
+      split: own.SPLIT_DATABASE_URL
+        ? { url: own.SPLIT_DATABASE_URL, migrationUrl: own.SPLIT_MIGRATION_URL ?? own.SPLIT_DATABASE_URL }
+        : undefined,
     },
     // With authentication off nothing is checked against the key; it only has to be there.
     auth: {

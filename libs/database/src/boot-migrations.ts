@@ -32,12 +32,12 @@ export async function migrateAtBoot(options: MigrateOptions): Promise<string[]> 
   try {
     await takeTurn(lock, options);
     const known = options.migrations.map((migration) => migration.name);
-    const executed = await executedMigrations(lock);
+    const executed = await executedMigrations(lock, options);
     const unknown = executed.filter((name) => !known.includes(name));
     if (unknown.length > 0) throw new DatabaseNewerError(options.service, unknown);
     const pending = known.filter((name) => !executed.includes(name));
     if (pending.length > 0) await run(options, pending, lock);
-    if (known.length > 0) await grantReadOfHistory(lock, options.runtimeRole);
+    if (known.length > 0) await grantReadOfHistory(lock, options);
     return pending;
   } finally {
     // Ending the session gives the lock back, whatever happened.
@@ -85,12 +85,14 @@ async function takeTurn(client: pg.Client, options: MigrateOptions): Promise<voi
   }
 }
 
-async function executedMigrations(client: pg.Client): Promise<string[]> {
-  const { rows } = await client.query<{ present: boolean }>('SELECT to_regclass($1) IS NOT NULL AS present', [
-    MIGRATIONS_TABLE,
-  ]);
+async function executedMigrations(
+  client: pg.Client,
+  { migrationsTable = MIGRATIONS_TABLE }: MigrateOptions,
+): Promise<string[]> {
+  const table = pg.escapeIdentifier(migrationsTable);
+  const { rows } = await client.query<{ present: boolean }>('SELECT to_regclass($1) IS NOT NULL AS present', [table]);
   if (!rows[0]?.present) return [];
-  const executed = await client.query<{ name: string }>(`SELECT name FROM ${MIGRATIONS_TABLE} ORDER BY id`);
+  const executed = await client.query<{ name: string }>(`SELECT name FROM ${table} ORDER BY id`);
   return executed.rows.map((row) => row.name);
 }
 
@@ -100,7 +102,7 @@ async function run(options: MigrateOptions, pending: readonly string[], lock: pg
     await dataSource.initialize();
     await dataSource.runMigrations({ transaction: 'each' });
   } catch (error) {
-    const done = await executedMigrations(lock).catch((): string[] => []);
+    const done = await executedMigrations(lock, options).catch((): string[] => []);
     throw new MigrationFailedError(
       options.service,
       pending.find((name) => !done.includes(name)) ?? 'bookkeeping',
@@ -115,12 +117,15 @@ async function run(options: MigrateOptions, pending: readonly string[], lock: pg
  * So that a service which runs without the owner's URL can still tell whether its schema is the right one. Only its owner can give
  * that right, and only where it is missing is it given.
  */
-async function grantReadOfHistory(client: pg.Client, runtimeRole: string): Promise<void> {
+async function grantReadOfHistory(
+  client: pg.Client,
+  { runtimeRole, migrationsTable = MIGRATIONS_TABLE }: MigrateOptions,
+): Promise<void> {
   const { rows } = await client.query<{ quoted: string }>(
     `SELECT quote_ident($1) AS quoted FROM pg_tables
      WHERE tablename = $2 AND schemaname = current_schema AND tableowner = current_user
-       AND current_user <> $1 AND NOT has_table_privilege($1, $2, 'SELECT')`,
-    [runtimeRole, MIGRATIONS_TABLE],
+       AND current_user <> $1 AND NOT has_table_privilege($1, quote_ident($2), 'SELECT')`,
+    [runtimeRole, migrationsTable],
   );
-  if (rows[0]) await client.query(`GRANT SELECT ON ${MIGRATIONS_TABLE} TO ${rows[0].quoted}`);
+  if (rows[0]) await client.query(`GRANT SELECT ON ${pg.escapeIdentifier(migrationsTable)} TO ${rows[0].quoted}`);
 }

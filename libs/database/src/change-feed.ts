@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { openSession } from './open-session.js';
 
 export interface ChangeFeedOptions {
   url: string;
@@ -27,7 +28,7 @@ export class ChangeFeed {
   private reconnect: NodeJS.Timeout | undefined;
   private running: Promise<void> | undefined;
   private again = false;
-  private closed = false;
+  private readonly ending = new AbortController();
   private readonly troubles = new Map<'refresh' | 'listen', Error>();
 
   private constructor(private readonly options: ChangeFeedOptions) {}
@@ -53,11 +54,15 @@ export class ChangeFeed {
   }
 
   async close(): Promise<void> {
-    this.closed = true;
+    this.ending.abort(new Error('the feed was closed'));
     clearInterval(this.timer);
     clearTimeout(this.reconnect);
     await this.client?.end().catch(() => undefined);
     await this.running;
+  }
+
+  private get closed(): boolean {
+    return this.ending.signal.aborted;
   }
 
   private hint(): void {
@@ -78,21 +83,10 @@ export class ChangeFeed {
 
   private async listen(): Promise<void> {
     if (this.closed) return;
-    const { url, applicationName, channel } = this.options;
-    const client = new pg.Client({
-      connectionString: url,
-      application_name: `${applicationName}-listen`,
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      query_timeout: CONNECT_TIMEOUT_MS,
-      keepAlive: true,
-    });
-    this.client = client;
-    client.on('notification', () => this.hint());
-    client.on('error', (error) => this.lost(client, error));
-    client.on('end', () => this.lost(client, new Error('the connection that listens ended')));
+    let client: pg.Client | undefined;
     try {
-      await client.connect();
-      await client.query(`LISTEN ${pg.escapeIdentifier(channel)}`);
+      client = await this.connect();
+      await client.query(`LISTEN ${pg.escapeIdentifier(this.options.channel)}`);
       this.note('listen', undefined);
       // Whatever was said before now was not heard.
       this.hint();
@@ -101,10 +95,28 @@ export class ChangeFeed {
     }
   }
 
-  private lost(client: pg.Client, error: Error): void {
+  private async connect(): Promise<pg.Client> {
+    const { url, applicationName } = this.options;
+    const config: pg.ClientConfig = {
+      connectionString: url,
+      application_name: `${applicationName}-listen`,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      query_timeout: CONNECT_TIMEOUT_MS,
+      keepAlive: true,
+    };
+    const client = await openSession(config, this.ending.signal);
+    this.client = client;
+    client.on('notification', () => this.hint());
+    client.on('error', (error) => this.lost(client, error));
+    client.on('end', () => this.lost(client, new Error('the connection that listens ended')));
+    if (this.closed) await client.end();
+    return client;
+  }
+
+  private lost(client: pg.Client | undefined, error: Error): void {
     if (this.closed || client !== this.client) return;
     this.client = undefined;
-    client.end().catch(() => undefined);
+    client?.end().catch(() => undefined);
     this.note('listen', error);
     this.reconnect = setTimeout(() => {
       this.listen().catch(() => undefined);

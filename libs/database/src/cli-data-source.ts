@@ -18,6 +18,13 @@ export function cliDataSource(
     throw new Error(
       `set ${prefix}_MIGRATION_URL (or ${prefix}_DATABASE_URL), or use npm run ${service}:migration:show`,
     );
-  const options = dataSourceOptions({ service, url, runtimeRole: roleOf(runtimeUrl ?? url), ...schema, poolSize: 2 });
+  const options = dataSourceOptions({
+    service,
+    url,
+    runtimeRole: roleOf(runtimeUrl ?? url),
+    ...schema,
+    poolSize: 2,
+    migrationsTable: environment[`${prefix}_MIGRATIONS_TABLE`] || undefined,
+  });
   return new DataSource({ ...options, logger: 'advanced-console', logging: ['error', 'migration', 'schema'] });
 }

@@ -1,4 +1,6 @@
+import pg from 'pg';
 import { type DataSourceOptions, type EntitySchema, type Logger } from 'typeorm';
+import { routeOf, type ConnectionRoute } from './connection-routes.js';
 
 type Class = abstract new (...args: never[]) => unknown;
 
@@ -11,6 +13,8 @@ export interface DatabaseOptions {
   entities: readonly (Class | EntitySchema)[];
   migrations: readonly Class[];
   poolSize?: number;
+  /** Where it is written down which migrations were run; services that share a database need one each. Default `migrations`. */
+  migrationsTable?: string | undefined;
 }
 
 export const MIGRATIONS_TABLE = 'migrations';
@@ -31,13 +35,14 @@ const SILENT: Logger = {
  * No startup parameters and no named statements, so that the pool also works through PgBouncer in transaction mode.
  */
 export function dataSourceOptions(options: DatabaseOptions): DataSourceOptions {
+  const route = routeOf(options.url);
   return {
     type: 'postgres',
     url: options.url,
     applicationName: `gravitas-${options.service}`,
     entities: [...options.entities] as never,
     migrations: [...options.migrations] as never,
-    migrationsTableName: MIGRATIONS_TABLE,
+    migrationsTableName: options.migrationsTable ?? MIGRATIONS_TABLE,
     migrationsTransactionMode: 'each',
     migrationsRun: false,
     synchronize: false,
@@ -45,6 +50,7 @@ export function dataSourceOptions(options: DatabaseOptions): DataSourceOptions {
     // Errors are thrown; what TypeORM would print besides does not fit a log of JSON lines.
     logger: SILENT,
     poolSize: options.poolSize ?? 10,
+    ...(route && { driver: routedDriver(route) }),
     extra: {
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       query_timeout: QUERY_TIMEOUT_MS,
@@ -52,6 +58,16 @@ export function dataSourceOptions(options: DatabaseOptions): DataSourceOptions {
       runtimeRole: options.runtimeRole,
     },
   };
+}
+
+/** pg as TypeORM uses it: it makes its pool with `new driver.Pool(config)`, and asks for nothing else. */
+function routedDriver(route: ConnectionRoute): object {
+  class RoutedPool {
+    constructor(config: pg.PoolConfig) {
+      return route.createPool(config, 'any');
+    }
+  }
+  return { ...pg, Pool: RoutedPool };
 }
 
 /** The role in a connection URL. */

@@ -4,7 +4,9 @@ export { DatabaseNewerError, DatabaseUnavailableError, MigrationFailedError } fr
 export { ProvisionError, type ProvisionErrorCode } from './provision-error.js';
 export { connectionUrl, redactUrl, type ConnectionUrlParts } from './connection-url.js';
 export { copyInto, copyIntoAll, type CopyPart, type CopyTarget } from './copy-into.js';
+export { connectSession, openSession } from './open-session.js';
 export { createPool } from './pool.js';
+export { routeConnections, type ConnectionRoute, type PoolUse } from './connection-routes.js';
 export { dataSourceOptions, roleOf, type DatabaseOptions } from './data-source.js';
 export { grantTo, grantToRuntime, quotedRole, revokeFrom } from './grants.js';
 export { migrateAtBoot, type MigrateOptions } from './boot-migrations.js';

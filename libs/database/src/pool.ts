@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { routeOf, type PoolUse } from './connection-routes.js';
 
 /**
  * A small pool of its own for what must not queue behind ordinary queries, such as COPY.
@@ -10,15 +11,17 @@ export function createPool(
   applicationName: string,
   max: number,
   onError: (error: Error) => void,
+  use: PoolUse = 'any',
 ): pg.Pool {
-  const pool = new pg.Pool({
+  const config: pg.PoolConfig = {
     connectionString: url,
     application_name: applicationName,
     max,
     connectionTimeoutMillis: 5000,
     query_timeout: 60_000,
     keepAlive: true,
-  });
+  };
+  const pool = routeOf(url)?.createPool(config, use) ?? new pg.Pool(config);
   pool.on('error', onError);
   return pool;
 }

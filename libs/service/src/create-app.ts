@@ -17,6 +17,7 @@ export async function createApp<C extends WithService>(
   const migrated = await migrateAtBoot({
     service: name,
     url: database.migrationUrl,
+    migrationsTable: database.migrationsTable,
     runtimeRole: roleOf(database.url),
     entities: definition.entities,
     migrations: definition.migrations,

@@ -57,6 +57,7 @@ export class ServiceModule {
       url: service.database.url,
       runtimeRole: roleOf(service.database.url),
       poolSize: service.database.poolSize,
+      migrationsTable: service.database.migrationsTable,
       entities,
       migrations,
     });

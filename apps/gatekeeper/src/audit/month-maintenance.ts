@@ -1,4 +1,5 @@
-import pg from 'pg';
+import type pg from 'pg';
+import { openSession } from '#database';
 import { errorMessage } from '#errors';
 import { monthName, monthOf, monthsBetween } from './month.js';
 import { readMonths, type MonthsState } from './months-state.js';
@@ -47,16 +48,13 @@ export class MonthMaintenance {
 
   /** @returns the months as they are afterwards, and whether it was this instance's turn */
   async run(): Promise<MonthsState & { done: boolean }> {
-    const client = new pg.Client({
+    const client = await openSession({
       connectionString: this.options.url,
       application_name: 'gravitas-gatekeeper-months',
       connectionTimeoutMillis: 5000,
       query_timeout: CLIENT_TIMEOUT_MS,
       keepAlive: true,
     });
-    // A connection that breaks is reported by the next query.
-    client.on('error', () => undefined);
-    await client.connect();
     try {
       const { rows } = await client.query<{ mine: boolean }>('SELECT pg_try_advisory_lock($1) AS mine', [LOCK_KEY]);
       const done = rows[0]?.mine === true;

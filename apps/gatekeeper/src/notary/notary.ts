@@ -88,8 +88,12 @@ export class Notary implements OnModuleInit, OnApplicationShutdown {
   /** What the leader does beside: on connections of its own, so that the log waits for none of it. */
   private choresOf(sequencer: Sequencer): (WitnessRounds | CheckpointKeeper)[] {
     const { config, logger: log, metrics } = this;
-    const pool = createPool(config.notaryUrl, 'gravitas-gatekeeper-notary-chores', CHORE_CONNECTIONS, (error) =>
-      log.warn({ err: error }, 'a connection of the notary pool broke'),
+    const pool = createPool(
+      config.notaryUrl,
+      'gravitas-gatekeeper-notary-chores',
+      CHORE_CONNECTIONS,
+      (error) => log.warn({ err: error }, 'a connection of the notary pool broke'),
+      'writes',
     );
     this.pool = pool;
     const leads = (): boolean => sequencer.state === 'leader';

@@ -49,8 +49,12 @@ export class DecisionLog {
     @Inject(LOGGER) logger: Logger,
     metrics: Metrics,
   ) {
-    this.pool = createPool(service.database.url, 'gravitas-router-decisions', 1, (error) =>
-      logger.warn({ err: error }, 'a connection of the decisions pool broke'),
+    this.pool = createPool(
+      service.database.url,
+      'gravitas-router-decisions',
+      1,
+      (error) => logger.warn({ err: error }, 'a connection of the decisions pool broke'),
+      'writes',
     );
     this.buffer = new BatchBuffer({
       write: (batch) => this.write(batch),

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { openSession } from '#database';
 import { errorMessage } from '#errors';
 import {
   canonicalStoredEvent,
@@ -148,16 +149,14 @@ export class Sequencer {
   }
 
   private async connect(): Promise<pg.Client> {
-    const client = new pg.Client({
+    const config: pg.ClientConfig = {
       connectionString: this.options.url,
       application_name: 'gravitas-gatekeeper-notary',
       connectionTimeoutMillis: 5000,
       query_timeout: STATEMENT_TIMEOUT_MS,
       keepAlive: true,
-    });
-    // The next statement reports it.
-    client.on('error', () => undefined);
-    await client.connect();
+    };
+    const client = await openSession(config, this.stopping.signal);
     await client.query(`SET statement_timeout = ${STATEMENT_TIMEOUT_MS}; SET timezone = 'UTC'`);
     return client;
   }

@@ -1,0 +1,34 @@
+import pg from 'pg';
+import { routeOf } from './connection-routes.js';
+
+/**
+ * A connection of its own for what is bound to a session and held for long: LISTEN, advisory locks. Whoever holds it must be ready to lose
+ * it at any time, and to open another; a loss while idle is told by its `end` event and by the next query, and ends no process.
+ *
+ * @param signal gives up while it connects
+ * @throws what pg throws when there is no connection
+ */
+export async function openSession(config: pg.ClientConfig, signal?: AbortSignal): Promise<pg.Client> {
+  const route = routeOf(config.connectionString);
+  return route ? route.openSession(config, signal) : connectSession(config, signal);
+}
+
+/** The same, wherever routes lead. */
+export async function connectSession(config: pg.ClientConfig, signal?: AbortSignal): Promise<pg.Client> {
+  signal?.throwIfAborted();
+  const client = new pg.Client(config);
+  client.on('error', () => undefined);
+  const giveUp = (): void => {
+    client.end().catch(() => undefined);
+  };
+  signal?.addEventListener('abort', giveUp, { once: true });
+  try {
+    await client.connect();
+    return client;
+  } catch (error) {
+    giveUp();
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', giveUp);
+  }
+}
