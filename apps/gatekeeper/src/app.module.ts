@@ -113,4 +113,5 @@ export const gatekeeper: ServiceDefinition<GatekeeperConfig> = {
   entities: [],
   migrations,
   module: (config, logger) => AppModule.forRoot(config, logger),
+  movedConnections: (config) => config.movedConnections,
 };

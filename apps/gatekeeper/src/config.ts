@@ -31,6 +31,8 @@ export interface GatekeeperConfig {
   readerUrl: string;
   /** Reads the whole trail, and keeps its transparency log. */
   notaryUrl: string;
+  /** The reader's and the notary's URLs in the database that the service moves to; empty when there is no move. */
+  movedConnections: readonly { source: string; target: string }[];
   /** Whether a policy file that changes comes into force by itself. */
   policyWatch: boolean;
 }
@@ -45,6 +47,8 @@ export function loadConfig(environment: Environment): GatekeeperConfig {
     {
       GATEKEEPER_READER_URL: env.postgresUrl(),
       GATEKEEPER_NOTARY_URL: env.postgresUrl(),
+      GATEKEEPER_SPLIT_READER_URL: env.postgresUrl().optional(),
+      GATEKEEPER_SPLIT_NOTARY_URL: env.postgresUrl().optional(),
       GRAVITAS_HOME: env.text().default('.gravitas'),
       GATEKEEPER_LOG_NAME: env
         .text()
@@ -72,8 +76,20 @@ export function loadConfig(environment: Environment): GatekeeperConfig {
   // Who makes agents' tokens with that key could make services' tokens, and services may do anything.
   if (!service.auth.disabled && own.JWT_SECRET_KEY === service.auth.serviceKey)
     throw new ConfigError('gatekeeper', ['JWT_SECRET_KEY: is the same as SERVICE_KEY; give each a value of its own']);
+  const { GATEKEEPER_SPLIT_READER_URL: splitReader, GATEKEEPER_SPLIT_NOTARY_URL: splitNotary } = own;
+  if (service.database.split && !(splitReader && splitNotary))
+    throw new ConfigError('gatekeeper', [
+      'GATEKEEPER_SPLIT_READER_URL, GATEKEEPER_SPLIT_NOTARY_URL: are required with GATEKEEPER_SPLIT_DATABASE_URL',
+    ]);
   return {
     service,
+    movedConnections:
+      splitReader && splitNotary && service.database.split
+        ? [
+            { source: own.GATEKEEPER_READER_URL, target: splitReader },
+            { source: own.GATEKEEPER_NOTARY_URL, target: splitNotary },
+          ]
+        : [],
     jwt: {
       secret: own.JWT_SECRET_KEY,
       jwksUrl: own.GATEKEEPER_JWKS_URL,

@@ -16,6 +16,13 @@ describe('Metrics', () => {
     expect(await metrics.registry.metrics()).toMatch(/^gravitas_things 4$[^]*^gravitas_things_total 40$/m);
   });
 
+  it('tells counters that are kept elsewhere apart by a label', async () => {
+    metrics.countersFrom('reads_total', 'Reads', 'side', () => ({ source: 3, target: 0 }));
+    expect(await metrics.registry.metrics()).toMatch(
+      /^gravitas_reads_total\{side="source"\} 3\ngravitas_reads_total\{side="target"\} 0$/m,
+    );
+  });
+
   it('counts times by the second, and other sizes by the bounds that it is given', async () => {
     metrics.histogram('wait_seconds', 'Times').observe(0.02);
     metrics.histogram('batch_events', 'Sizes', [], [10, 100]).observe(50);

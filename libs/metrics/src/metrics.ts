@@ -47,6 +47,20 @@ export class Metrics {
     });
   }
 
+  /** The same for several, told apart by one label. `read` gives each by its label's value. */
+  countersFrom(name: string, help: string, label: string, read: () => Readonly<Record<string, number>>): void {
+    new Counter({
+      name: `gravitas_${name}`,
+      help,
+      labelNames: [label],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const [value, count] of Object.entries(read())) this.inc({ [label]: value }, count);
+      },
+    });
+  }
+
   /** A gauge that is read when somebody asks. */
   gauge(name: string, help: string, read: () => number): void {
     new Gauge({

@@ -1,11 +1,13 @@
 import { NestFactory } from '@nestjs/core';
 import { type NestExpressApplication } from '@nestjs/platform-express';
 import { isConnectionError, isLoginRefused, migrateAtBoot, roleOf } from '#database';
+import { databaseMoving, isFenced, type Participation } from '#decomposition';
 import { ServiceError } from '#errors';
 import { configureApp, JsonAdapter } from '#http';
 import { NestLogger, type Logger } from '#logging';
 import { Metrics } from '#metrics';
 import { type ServiceDefinition, type WithService } from './service-definition.js';
+import { closeLast, takePart, withPart } from './take-part.js';
 
 /** Brings the database up to date and builds the application, not yet listening. */
 export async function createApp<C extends WithService>(
@@ -13,7 +15,7 @@ export async function createApp<C extends WithService>(
   config: C,
   logger: Logger,
 ): Promise<NestExpressApplication> {
-  const { name, version, database } = config.service;
+  const { name, database } = config.service;
   const migrated = await migrateAtBoot({
     service: name,
     url: database.migrationUrl,
@@ -25,7 +27,25 @@ export async function createApp<C extends WithService>(
   });
   if (migrated.length > 0) logger.info({ migrations: migrated }, 'database migrated');
 
-  const app = await NestFactory.create<NestExpressApplication>(definition.module(config, logger), new JsonAdapter(), {
+  const participation = await takePart(config.service, definition.movedConnections?.(config) ?? [], logger);
+  try {
+    const app = await build(definition, config, logger, participation);
+    if (participation) closeLast(app, participation);
+    return app;
+  } catch (error) {
+    await participation?.close();
+    throw error;
+  }
+}
+
+async function build<C extends WithService>(
+  definition: ServiceDefinition<C>,
+  config: C,
+  logger: Logger,
+  participation: Participation | undefined,
+): Promise<NestExpressApplication> {
+  const root = withPart(definition.module(config, logger), participation);
+  const app = await NestFactory.create<NestExpressApplication>(root, new JsonAdapter(), {
     bodyParser: false,
     logger: new NestLogger(logger),
     abortOnError: false,
@@ -33,13 +53,17 @@ export async function createApp<C extends WithService>(
   const metrics = app.get(Metrics);
   configureApp(app, {
     ...definition.describe,
-    version,
+    version: config.service.version,
     logger,
     decorateProblem: definition.decorateProblem,
-    translateError: databaseOutage,
+    translateError: databaseTrouble,
     observe: (...request) => metrics.observeRequest(...request),
   });
   return app;
+}
+
+function databaseTrouble(error: unknown): ServiceError | undefined {
+  return isFenced(error) ? databaseMoving(error) : databaseOutage(error);
 }
 
 function databaseOutage(error: unknown): ServiceError | undefined {

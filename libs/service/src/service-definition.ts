@@ -1,6 +1,7 @@
 import { type DynamicModule } from '@nestjs/common';
 import { type Environment, type ServiceConfig } from '#config';
 import { type DatabaseOptions } from '#database';
+import { type MovedConnection } from '#decomposition';
 import { type ApiDescription, type ProblemDecorator } from '#http';
 import { type Logger } from '#logging';
 
@@ -16,4 +17,6 @@ export interface ServiceDefinition<C extends WithService> extends Pick<DatabaseO
   loadConfig: (environment: Environment) => C;
   module: (config: C, logger: Logger) => DynamicModule;
   decorateProblem?: ProblemDecorator;
+  /** Where other connections than those of every service lead when it moves to a database of its own. */
+  movedConnections?: (config: C) => readonly MovedConnection[];
 }

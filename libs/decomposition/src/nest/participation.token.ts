@@ -1,0 +1,2 @@
+/** Injects this instance's `Participation`. */
+export const PARTICIPATION = Symbol('participation in a move');
