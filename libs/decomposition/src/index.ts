@@ -11,3 +11,4 @@ export { databaseMoving, isFenced } from './route/moving.js';
 export { Participation, type MovedConnection, type ParticipationOptions } from './route/participation.js';
 export { type StatsReport } from './route/participant-stats.js';
 export { type DualClientFactory, type DualHalves } from './route/routed-pool.js';
+export { participantGrants } from './core/state/participant-grants.js';

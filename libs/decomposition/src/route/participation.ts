@@ -64,11 +64,20 @@ export class Participation {
     this.shadow = new ShadowComparer({ stats, log: options.log, ...options.shadow });
   }
 
-  /** Resolves when the state has been read, or could not be: then all goes to the source until it can. */
+  /**
+   * Resolves when the state has been read, or could not be: then all goes to the source until it can.
+   *
+   * @throws Error when one of the connections has a route already
+   */
   static async start(options: ParticipationOptions): Promise<Participation> {
     const participation = new Participation(options);
-    await participation.follow();
-    return participation;
+    try {
+      await participation.follow();
+      return participation;
+    } catch (error) {
+      await participation.close();
+      throw error;
+    }
   }
 
   /** The last state; undefined while there is no move. */
@@ -97,6 +106,11 @@ export class Participation {
   /** As in decomposition.instances. */
   get instance(): string {
     return this.follower?.instance ?? '';
+  }
+
+  /** Reads the state now. Never rejects. */
+  async refresh(): Promise<void> {
+    await this.follower?.refresh();
   }
 
   report(): StatsReport {
