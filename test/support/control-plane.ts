@@ -1,5 +1,5 @@
 import { type AuditEvent, type ServiceName } from '#contracts';
-import { agentToken, startService, waitFor, type TestService } from '#testing';
+import { agentToken, startService, waitFor, type TestDatabase, type TestService } from '#testing';
 import { ALL_SERVICES } from './services.js';
 
 /** The five services in this process, each on its own database, wired to each other as in production. */
@@ -9,12 +9,22 @@ export interface ControlPlane extends Record<ServiceName, TestService> {
   close: () => Promise<void>;
 }
 
-/** @param environment further settings, for all services */
-export async function startControlPlane(environment: Record<string, string> = {}): Promise<ControlPlane> {
+/**
+ * @param environment further settings, for all services
+ * @param databases instead of one of its own for each; dropped when the services are closed
+ */
+export async function startControlPlane(
+  environment: Record<string, string> = {},
+  databases: Partial<Record<ServiceName, TestDatabase>> = {},
+): Promise<ControlPlane> {
   const urls: Record<string, string> = {};
   const started: [ServiceName, TestService][] = [];
   for (const { name, definition } of ALL_SERVICES) {
-    const service = await startService(name, definition, { environment: { ...environment, ...urls } });
+    const database = databases[name];
+    const service = await startService(name, definition, {
+      environment: { ...environment, ...urls },
+      ...(database && { database }),
+    });
     urls[`${name.toUpperCase()}_URL`] = service.url;
     started.push([name, service]);
   }

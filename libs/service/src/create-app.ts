@@ -7,7 +7,7 @@ import { configureApp, JsonAdapter } from '#http';
 import { NestLogger, type Logger } from '#logging';
 import { Metrics } from '#metrics';
 import { type ServiceDefinition, type WithService } from './service-definition.js';
-import { closeLast, takePart, withPart } from './take-part.js';
+import { takePart, withPart } from './take-part.js';
 
 /** Brings the database up to date and builds the application, not yet listening. */
 export async function createApp<C extends WithService>(
@@ -29,9 +29,7 @@ export async function createApp<C extends WithService>(
 
   const participation = await takePart(config.service, definition.movedConnections?.(config) ?? [], logger);
   try {
-    const app = await build(definition, config, logger, participation);
-    if (participation) closeLast(app, participation);
-    return app;
+    return await build(definition, config, logger, participation);
   } catch (error) {
     await participation?.close();
     throw error;

@@ -1,5 +1,4 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { type NestExpressApplication } from '@nestjs/platform-express';
 import { type ServiceConfig } from '#config';
 import { Participation, SplitModule, type MovedConnection } from '#decomposition';
 import { type Logger } from '#logging';
@@ -24,20 +23,8 @@ export async function takePart(
   return Participation.start({ service: name, targetUrl: split.url, connections, log });
 }
 
-/** The service with its part in the move. */
+/** The service with its part in the move, which comes first: so it is begun before all others and ended after them. */
 export function withPart(service: DynamicModule, participation: Participation | undefined): DynamicModule {
   if (!participation) return service;
-  return { module: MovingAppModule, imports: [service, SplitModule.forRoot(participation)] };
-}
-
-/** The last one to go: what a service writes while it ends has to know the move, too. */
-export function closeLast(app: NestExpressApplication, participation: Participation): void {
-  const close = app.close.bind(app);
-  app.close = async () => {
-    try {
-      await close();
-    } finally {
-      await participation.close();
-    }
-  };
+  return { module: MovingAppModule, imports: [SplitModule.forRoot(participation), service] };
 }

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
-import { connectionUrl, provision, roleUrl, serviceDatabase } from '#database';
+import { connectionUrl, provision, roleUrl, serviceDatabase, type DatabaseSpec } from '#database';
 
 /** A database of its own for one suite, with the roles that it has in production. */
 export interface TestDatabase {
+  /** Of the runtime role; also of the database, unless services share one. */
   name: string;
   ownerUrl: string;
   runtimeUrl: string;
@@ -31,12 +32,19 @@ export async function createTestDatabase(app: string): Promise<TestDatabase> {
   const name = `gravitas_${app}_${randomBytes(4).toString('hex')}`;
   const spec = await serviceDatabase(app, name, () => randomBytes(12).toString('hex'));
   await provision(url, [spec]);
+  return openTestDatabase(spec);
+}
+
+/** A database that is there, with its roles; `drop` takes away both. */
+export function openTestDatabase(spec: DatabaseSpec): TestDatabase {
+  const url = testPostgresUrl();
+  const name = spec.database;
   const superuserUrl = connectionUrl(url, { database: name });
   const query: TestDatabase['query'] = async (sql, values) => {
     return withClient(superuserUrl, async (client) => (await client.query(sql, values)).rows as never);
   };
   return {
-    name,
+    name: spec.runtime.name,
     ownerUrl: roleUrl(url, spec, 'owner'),
     runtimeUrl: roleUrl(url, spec, 'runtime'),
     readerUrl: spec.further && roleUrl(url, spec, 'reader'),

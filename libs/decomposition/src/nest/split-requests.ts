@@ -5,7 +5,7 @@ import { type Participation } from '../route/participation.js';
 
 const READING = new Set(['GET', 'HEAD']);
 /** What looks after the service and does not use it: it says nothing of how requests fare, and has no key. */
-const ASIDE = /^\/(health|metrics|docs)(\/|$)/;
+const ASIDE = /^\/(health|metrics|docs)([/?]|$)/;
 
 /**
  * Middleware, behind the one that reads the body: says of each request what it wants of the database, and counts it.
@@ -15,7 +15,7 @@ const ASIDE = /^\/(health|metrics|docs)(\/|$)/;
  */
 export function splitRequests({ stats, writers }: Pick<Participation, 'stats' | 'writers'>) {
   return (request: ServiceRequest, response: Response, next: NextFunction): void => {
-    const aside = ASIDE.test(request.path);
+    const aside = ASIDE.test(request.originalUrl);
     const reads = READING.has(request.method);
     if (!aside) {
       const start = performance.now();

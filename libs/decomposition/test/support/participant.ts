@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { StandInTool } from '#testing';
 import { Participation, type ParticipationOptions } from '../../src/route/participation.js';
 import { type RoutedPool } from '../../src/route/routed-pool.js';
 import { smallMove, type SmallMove } from './small-move.js';
-import { StandInTool } from './stand-in-tool.js';
 
 const DDL = 'CREATE TABLE notes (id text PRIMARY KEY, body text NOT NULL)';
 

@@ -1,10 +1,15 @@
 import type pg from 'pg';
-import { waitFor } from '#testing';
-import { fence, unfence } from '../../src/core/fence/fence.js';
-import { quoted, type Table } from '../../src/core/catalogue/table.js';
-import { otherSide, type Side } from '../../src/core/side.js';
-import { type MoveState } from '../../src/core/state/move-state.js';
-import { type MoveStore } from '../../src/core/state/move-store.js';
+import {
+  fence,
+  otherSide,
+  quoted,
+  unfence,
+  type MoveState,
+  type MoveStore,
+  type Side,
+  type Table,
+} from '#decomposition';
+import { waitFor } from './wait-for.js';
 
 export interface StandInSides {
   databases: Readonly<Record<Side, pg.Pool>>;

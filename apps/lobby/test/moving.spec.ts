@@ -1,0 +1,102 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { waitFor } from '#testing';
+import { type Harness } from './harness.js';
+import { MovingLobby } from './moving-lobby.js';
+
+describe('the lobby while it moves to a database of its own', () => {
+  let moving: MovingLobby;
+  let harness: Harness | undefined;
+
+  beforeEach(async () => {
+    moving = await MovingLobby.make();
+  });
+
+  afterEach(async () => {
+    await harness?.close();
+    harness = undefined;
+    await moving.drop();
+  });
+
+  const move = async (): Promise<Record<string, unknown>> =>
+    ((await harness!.get('nobody', '/health')).body as { move: Record<string, unknown> }).move;
+  const say = async (text: string): Promise<number> =>
+    (await harness!.post('Scout', '/v1/chat/completions', { messages: [{ role: 'user', content: text }] })).status;
+
+  it('fails no request, and keeps every message, there and back again', async () => {
+    harness = await moving.start();
+    const said: string[] = [];
+    const statuses = new Map<string, number>();
+    const stop = new AbortController();
+    const count = (what: string, status: number): void => {
+      statuses.set(`${what} ${status}`, (statuses.get(`${what} ${status}`) ?? 0) + 1);
+    };
+    const talk = async (who: number): Promise<void> => {
+      for (let i = 0; !stop.signal.aborted; i++) {
+        said.push(`${who}-${i}`);
+        count('say', await say(`${who}-${i}`));
+      }
+    };
+    const listen = async (): Promise<void> => {
+      while (!stop.signal.aborted) count('history', (await harness!.get('Librarian', '/v1/history')).status);
+    };
+    const load = [talk(1), talk(2), talk(3), listen()];
+    const goOn = async (): Promise<void> => {
+      const before = said.length;
+      await waitFor('more to be said', () => said.length > before + 10, 20_000);
+    };
+    await goOn();
+    await moving.tool.flip('target');
+    await goOn();
+    expect(await move()).toMatchObject({ phase: 'switched', writes: 'target', writing_side: 'target' });
+    await moving.tool.flip('source');
+    await goOn();
+    stop.abort();
+    await Promise.all(load);
+    expect([...statuses.keys()].sort()).toEqual(['history 200', 'say 200']);
+    await waitFor('what is still being written', async () => (await moving.said('source')).length === said.length);
+    expect(await moving.said('source')).toEqual(said.sort());
+
+    const { rows } = await rowsOfInstances();
+    expect(rows).toHaveLength(1);
+    expect(rows[0]!.stats).toMatchObject({ errors: 0, fenced: 0, pool: { size: 10 } });
+    expect(rows[0]!.stats.requests).toBeGreaterThan(30);
+  });
+
+  const rowsOfInstances = async () => ({
+    rows: await moving.target.query<{ stats: { requests: number } }>('SELECT stats FROM decomposition.instances'),
+  });
+
+  it("reads an agent's history where that agent wrote last, and otherwise from its share", async () => {
+    harness = await moving.start();
+    await moving.state.change({ readPercent: 100 });
+    await waitFor('the lobby to know', async () => (await move()).read_percent === 100);
+    expect(await say('mine')).toBe(200);
+    // The target has nothing: here no stream brings it over.
+    expect((await harness.history('Scout')).count).toBe(2);
+    expect((await harness.history('Librarian')).count).toBe(0);
+    const metrics = (await harness.get('nobody', '/metrics')).text;
+    expect(metrics).toMatch(/^gravitas_split_reads_total\{side="source"\} [1-9]/m);
+    expect(metrics).toMatch(/^gravitas_split_reads_total\{side="target"\} 1$/m);
+    expect(metrics).toMatch(/^gravitas_split_read_percent 100$/m);
+  });
+
+  it('starts after the switch where its messages are, and leaves the list of instances when it ends', async () => {
+    await moving.tool.flip('target');
+    harness = await moving.start();
+    expect(await say('late')).toBe(200);
+    expect(await moving.said('target')).toEqual(['late']);
+    expect(await moving.said('source')).toEqual([]);
+    expect((await rowsOfInstances()).rows).toHaveLength(1);
+    await harness.service.stop();
+    expect((await rowsOfInstances()).rows).toHaveLength(0);
+  });
+
+  it('answers, and is healthy, when the target was never made', async () => {
+    harness = await moving.start({ LOBBY_SPLIT_DATABASE_URL: 'postgres://nobody:nothing@127.0.0.1:1/nowhere' });
+    expect(await say('anyway')).toBe(200);
+    expect((await harness.get('nobody', '/health')).status).toBe(200);
+    const { problem, ...rest } = await move();
+    expect(rest).toMatchObject({ phase: null, writing_side: 'source' });
+    expect(problem).toContain('cannot be read');
+  });
+});
