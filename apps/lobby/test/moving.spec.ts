@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { waitFor } from '#testing';
-import { type Harness } from './harness.js';
-import { MovingLobby } from './moving-lobby.js';
+import { MovingService, waitFor } from '#testing';
+import { lobby } from '../src/app.module.js';
+import { Harness } from './harness.js';
 
 describe('the lobby while it moves to a database of its own', () => {
-  let moving: MovingLobby;
+  let moving: MovingService;
   let harness: Harness | undefined;
 
   beforeEach(async () => {
-    moving = await MovingLobby.make();
+    moving = await MovingService.make({ name: 'lobby', definition: lobby, tables: ['history'] });
   });
 
   afterEach(async () => {
@@ -17,14 +17,21 @@ describe('the lobby while it moves to a database of its own', () => {
     await moving.drop();
   });
 
+  const start = (environment: Record<string, string> = {}): Promise<Harness> =>
+    Harness.start({ ...moving.environment, ...environment }, moving.source);
+  /** What users said, as one side has it. */
+  const said = async (side: 'source' | 'target'): Promise<string[]> => {
+    const rows = await moving[side].query<{ content: string }>("SELECT content FROM history WHERE role = 'user'");
+    return rows.map(({ content }) => content).sort();
+  };
   const move = async (): Promise<Record<string, unknown>> =>
     ((await harness!.get('nobody', '/health')).body as { move: Record<string, unknown> }).move;
   const say = async (text: string): Promise<number> =>
     (await harness!.post('Scout', '/v1/chat/completions', { messages: [{ role: 'user', content: text }] })).status;
 
   it('fails no request, and keeps every message, there and back again', async () => {
-    harness = await moving.start();
-    const said: string[] = [];
+    harness = await start();
+    const texts: string[] = [];
     const statuses = new Map<string, number>();
     const stop = new AbortController();
     const count = (what: string, status: number): void => {
@@ -32,7 +39,7 @@ describe('the lobby while it moves to a database of its own', () => {
     };
     const talk = async (who: number): Promise<void> => {
       for (let i = 0; !stop.signal.aborted; i++) {
-        said.push(`${who}-${i}`);
+        texts.push(`${who}-${i}`);
         count('say', await say(`${who}-${i}`));
       }
     };
@@ -41,8 +48,8 @@ describe('the lobby while it moves to a database of its own', () => {
     };
     const load = [talk(1), talk(2), talk(3), listen()];
     const goOn = async (): Promise<void> => {
-      const before = said.length;
-      await waitFor('more to be said', () => said.length > before + 10, 20_000);
+      const before = texts.length;
+      await waitFor('more to be said', () => texts.length > before + 10, 20_000);
     };
     await goOn();
     await moving.tool.flip('target');
@@ -53,8 +60,8 @@ describe('the lobby while it moves to a database of its own', () => {
     stop.abort();
     await Promise.all(load);
     expect([...statuses.keys()].sort()).toEqual(['history 200', 'say 200']);
-    await waitFor('what is still being written', async () => (await moving.said('source')).length === said.length);
-    expect(await moving.said('source')).toEqual(said.sort());
+    await waitFor('what is still being written', async () => (await said('source')).length === texts.length);
+    expect(await said('source')).toEqual(texts.sort());
 
     const { rows } = await rowsOfInstances();
     expect(rows).toHaveLength(1);
@@ -67,7 +74,7 @@ describe('the lobby while it moves to a database of its own', () => {
   });
 
   it("reads an agent's history where that agent wrote last, and otherwise from its share", async () => {
-    harness = await moving.start();
+    harness = await start();
     await moving.state.change({ readPercent: 100 });
     await waitFor('the lobby to know', async () => (await move()).read_percent === 100);
     expect(await say('mine')).toBe(200);
@@ -82,17 +89,17 @@ describe('the lobby while it moves to a database of its own', () => {
 
   it('starts after the switch where its messages are, and leaves the list of instances when it ends', async () => {
     await moving.tool.flip('target');
-    harness = await moving.start();
+    harness = await start();
     expect(await say('late')).toBe(200);
-    expect(await moving.said('target')).toEqual(['late']);
-    expect(await moving.said('source')).toEqual([]);
+    expect(await said('target')).toEqual(['late']);
+    expect(await said('source')).toEqual([]);
     expect((await rowsOfInstances()).rows).toHaveLength(1);
     await harness.service.stop();
     expect((await rowsOfInstances()).rows).toHaveLength(0);
   });
 
   it('answers, and is healthy, when the target was never made', async () => {
-    harness = await moving.start({ LOBBY_SPLIT_DATABASE_URL: 'postgres://nobody:nothing@127.0.0.1:1/nowhere' });
+    harness = await start({ LOBBY_SPLIT_DATABASE_URL: 'postgres://nobody:nothing@127.0.0.1:1/nowhere' });
     expect(await say('anyway')).toBe(200);
     expect((await harness.get('nobody', '/health')).status).toBe(200);
     const { problem, ...rest } = await move();
