@@ -19,6 +19,18 @@ describe('the configuration of the gatekeeper', () => {
     expect(() => loadConfig({})).toThrow(/DATABASE_URL[^]*READER_URL[^]*NOTARY_URL[^]*JWT_SECRET_KEY/);
   });
 
+  it('moves to a database of its own with all of its roles, or not at all', () => {
+    const part = { ...REQUIRED, GATEKEEPER_SPLIT_DATABASE_URL: 'postgres://u:p@127.0.0.1:5432/own' };
+    expect(() => loadConfig(part)).toThrow(/GATEKEEPER_SPLIT_READER_URL, GATEKEEPER_SPLIT_NOTARY_URL/);
+    const [reader, notary] = ['postgres://r:p@127.0.0.1:5432/own', 'postgres://n:p@127.0.0.1:5432/own'];
+    const whole = { ...part, GATEKEEPER_SPLIT_READER_URL: reader, GATEKEEPER_SPLIT_NOTARY_URL: notary };
+    expect(loadConfig(whole).movedConnections).toEqual([
+      { source: REQUIRED.GATEKEEPER_READER_URL, target: reader },
+      { source: REQUIRED.GATEKEEPER_NOTARY_URL, target: notary },
+    ]);
+    expect(loadConfig(REQUIRED).movedConnections).toEqual([]);
+  });
+
   it('allows a burst of twice the rate, unless told otherwise', () => {
     expect(loadConfig({ ...REQUIRED, GATEKEEPER_RATE_LIMIT: '50' }).rateLimit).toEqual({ rate: 50, burst: 100 });
     const both = { ...REQUIRED, GATEKEEPER_RATE_LIMIT: '50', GATEKEEPER_RATE_BURST: '7' };

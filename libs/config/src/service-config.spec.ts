@@ -57,6 +57,18 @@ describe('loadServiceConfig', () => {
     expect(service.peers.guardian).toBe('http://127.0.0.1:8003');
   });
 
+  it('knows of a database to move to only where one is named', () => {
+    expect(load(MINIMAL).service.database).toMatchObject({ split: undefined, migrationsTable: 'migrations' });
+    const split = { ...MINIMAL, ROUTER_SPLIT_DATABASE_URL: 'postgres://u:p@localhost/own' };
+    expect(load(split).service.database.split).toEqual({
+      url: 'postgres://u:p@localhost/own',
+      migrationUrl: 'postgres://u:p@localhost/own',
+    });
+    expect(problemsOf({ ...MINIMAL, ROUTER_MIGRATIONS_TABLE: 'a; drop' })).toEqual([
+      expect.stringContaining('ROUTER_MIGRATIONS_TABLE'),
+    ]);
+  });
+
   it('reads how safe the audit trail is, and what is done when it takes nothing', () => {
     const { audit } = load({
       ...MINIMAL,
