@@ -84,6 +84,11 @@ export class MoveStore {
     );
   }
 
+  /** Says since when the sides are known to be equal. No participant has to know: the epoch stays. */
+  async verified(at: Date | null, client: Queryable = this.target): Promise<void> {
+    await client.query('UPDATE decomposition.moves SET verified_at = $2 WHERE service = $1', [this.service, at]);
+  }
+
   async journal(verb: string, step: string, detail: object = {}, client: Queryable = this.target): Promise<void> {
     await client.query('INSERT INTO decomposition.journal (service, verb, step, detail) VALUES ($1, $2, $3, $4)', [
       this.service,

@@ -75,7 +75,8 @@ export const TARGET_SCHEMA = `
     PRIMARY KEY (service, table_name, place)
   );
 
-  -- Ranges of keys (low, high] that were found equal; stale once something in them changed.
+  -- Ranges of keys (low, high] that were found equal; stale once something in them changed. The versions tell, on each side by
+  -- itself, whether anything wrote to them since.
   CREATE TABLE IF NOT EXISTS decomposition.ranges (
     service     text        NOT NULL,
     table_name  text        NOT NULL,
@@ -86,7 +87,31 @@ export const TARGET_SCHEMA = `
     hash        text        NOT NULL,
     verified_at timestamptz NOT NULL,
     stale       boolean     NOT NULL DEFAULT false,
+    source_versions text    NOT NULL,
+    target_versions text    NOT NULL,
     PRIMARY KEY (service, table_name, place)
+  );
+
+  -- Where sequences were put. Behind that, numbers would come twice.
+  CREATE TABLE IF NOT EXISTS decomposition.sequences (
+    service  text        NOT NULL,
+    side     text        NOT NULL CHECK (side IN ('source', 'target')),
+    name     text        NOT NULL,
+    -- The last number that was given out.
+    position bigint      NOT NULL,
+    at       timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (service, side, name)
+  );
+
+  -- How far chains of rows were followed: what the next row has to name.
+  CREATE TABLE IF NOT EXISTS decomposition.chain_positions (
+    service   text NOT NULL,
+    chain     text NOT NULL,
+    -- The empty text where the chain has none.
+    partition text NOT NULL,
+    position  text NOT NULL,
+    expected  text,
+    PRIMARY KEY (service, chain, partition)
   );
 
   CREATE TABLE IF NOT EXISTS decomposition.differences (
