@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { escapeIdentifier } from 'pg';
+import type pg from 'pg';
 import { fullName, quoted, writable, type Table } from '../../src/core/catalogue/table.js';
 import { type ChangedKeys } from '../../src/core/stream/stream.js';
 import { type VerifyStream } from '../../src/core/verify/verify.js';
 import { type SmallMove } from './small-move.js';
 
 const LOG = `
-  CREATE TABLE decomposition.test_queue (id bigserial, name text, key text[]);
-  CREATE TABLE decomposition.test_changes (id bigserial, name text, key text[]);
+  CREATE TABLE decomposition.test_queue (id bigserial PRIMARY KEY, name text, key text[]);
+  CREATE TABLE decomposition.test_changes (id bigserial PRIMARY KEY, name text, key text[]);
   CREATE FUNCTION decomposition.test_log() RETURNS trigger LANGUAGE plpgsql AS $$
   DECLARE one jsonb; keys text[];
   BEGIN
@@ -86,24 +87,9 @@ export class CopyingStream implements VerifyStream {
         'SELECT id, name, key FROM decomposition.test_queue ORDER BY id LIMIT 500',
       );
       await target.query('BEGIN');
-      for (const { name, key } of rows) {
-        const table = this.tables.find((one) => fullName(one) === name)!;
-        const same = table.key.map(
-          (column, index) => `${escapeIdentifier(column.name)} = $${index + 1}::${column.type}`,
-        );
-        const columns = writable(table);
-        const { rows: now } = await this.small.source.query<{ row: unknown[] }>(
-          `SELECT ARRAY[${columns.map((column) => `${escapeIdentifier(column.name)}::text`).join(', ')}] AS row
-           FROM ${quoted(table)} WHERE ${same.join(' AND ')}`,
-          key,
-        );
-        await target.query(`DELETE FROM ${quoted(table)} WHERE ${same.join(' AND ')}`, key);
-        if (now[0])
-          await target.query(
-            `INSERT INTO ${quoted(table)} (${columns.map((column) => escapeIdentifier(column.name)).join(', ')})
-             OVERRIDING SYSTEM VALUE VALUES (${columns.map((column, index) => `$${index + 1}::${column.type}`).join(', ')})`,
-            now[0].row,
-          );
+      for (const table of this.tables) {
+        const keys = rows.filter(({ name }) => name === fullName(table)).map(({ key }) => key);
+        if (keys.length > 0) await this.copyRows(target, table, keys);
       }
       await target.query('COMMIT');
       await this.small.source.query('DELETE FROM decomposition.test_queue WHERE id = ANY ($1)', [
@@ -111,5 +97,22 @@ export class CopyingStream implements VerifyStream {
       ]);
     }
     target.release(true);
+  }
+
+  private async copyRows(target: pg.ClientBase, table: Table, keys: string[][]): Promise<void> {
+    const columns = table.key.map(({ name }) => escapeIdentifier(name)).join(', ');
+    const asked = table.key.map(({ type }, index) => `(k.key ->> ${index})::${type}`).join(', ');
+    const where = `(${columns}) IN (SELECT ${asked} FROM json_array_elements($1) AS k (key))`;
+    const names = writable(table).map(({ name }) => escapeIdentifier(name));
+    const { rows } = await this.small.source.query<{ rows: string }>(
+      `SELECT coalesce(json_agg(t), '[]')::text AS rows FROM ${quoted(table)} t WHERE ${where}`,
+      [JSON.stringify(keys)],
+    );
+    await target.query(`DELETE FROM ${quoted(table)} WHERE ${where}`, [JSON.stringify(keys)]);
+    await target.query(
+      `INSERT INTO ${quoted(table)} (${names.join(', ')}) OVERRIDING SYSTEM VALUE
+       SELECT ${names.join(', ')} FROM json_populate_recordset(NULL::${quoted(table)}, $1)`,
+      [rows[0]!.rows],
+    );
   }
 }
