@@ -16,3 +16,7 @@ export { Participation, type MovedConnection, type ParticipationOptions } from '
 export { type StatsReport } from './route/participant-stats.js';
 export { type DualClientFactory, type DualHalves } from './route/routed-pool.js';
 export { participantGrants } from './core/state/participant-grants.js';
+export { advanceSequences } from './core/verify/advance-sequences.js';
+export { MAX_LISTED, type Difference, type DifferenceKind, type Verification } from './core/verify/verification.js';
+export { verify, type VerifyOptions, type VerifyStream } from './core/verify/verify.js';
+export { verifyDelta } from './core/verify/verify-delta.js';
