@@ -1,7 +1,11 @@
 export { SplitError, type SplitErrorCode } from './core/errors.js';
 export { openMove, type Move, type OpenMoveOptions } from './core/move.js';
+export { checkPlan, DEFAULT_BYTES_PER_SECOND, type CheckPlanOptions } from './core/plan/check-plan.js';
 export { MAX_PLAN_BYTES, parsePlan } from './core/plan/load-plan.js';
 export { planSchema, type Plan, type ServicePlan } from './core/plan/plan.js';
+export { planReportJson } from './core/plan/report-json.js';
+export { planReportText } from './core/plan/report-text.js';
+export { type Cut, type Finding, type FindingCode, type PlanReport } from './core/plan/report.js';
 export { SILENT, type Progress } from './core/progress.js';
 export { fence, FENCED, fencedTables, unfence } from './core/fence/fence.js';
 export { fullName, parseTableName, quoted, type Table } from './core/catalogue/table.js';

@@ -12,7 +12,21 @@ export interface ForeignKey {
   /** As `pg_get_constraintdef` has it: `FOREIGN KEY (...) REFERENCES ...`. */
   definition: string;
   validated: boolean;
+  onDelete: ForeignKeyAction;
+  onUpdate: ForeignKeyAction;
+  /** Full names of the partitioned tables that `from` and `to` belong to, where the key is one of a partition alone; else the same. */
+  fromRoot: string;
+  toRoot: string;
 }
+
+export type ForeignKeyAction = 'NO ACTION' | 'RESTRICT' | 'CASCADE' | 'SET NULL' | 'SET DEFAULT';
+
+const action = (column: string): string => `
+    CASE ${column} WHEN 'r' THEN 'RESTRICT' WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' WHEN 'd' THEN 'SET DEFAULT'
+      ELSE 'NO ACTION' END`;
+const root = (table: string): string => `
+    (SELECT rn.nspname || '.' || r.relname FROM pg_class r JOIN pg_namespace rn ON rn.oid = r.relnamespace
+     WHERE r.oid = coalesce(pg_partition_root(${table}.oid), ${table}.oid))`;
 
 const FOREIGN_KEYS = `
   SELECT k.conname AS name, k.convalidated AS validated, pg_get_constraintdef(k.oid) AS definition,
@@ -20,7 +34,9 @@ const FOREIGN_KEYS = `
     (SELECT json_agg(a.attname ORDER BY c.place) FROM unnest(k.conkey) WITH ORDINALITY c (number, place)
      JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = c.number) AS "fromColumns",
     (SELECT json_agg(a.attname ORDER BY c.place) FROM unnest(k.confkey) WITH ORDINALITY c (number, place)
-     JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = c.number) AS "toColumns"
+     JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = c.number) AS "toColumns",
+    ${action('k.confdeltype')} AS "onDelete", ${action('k.confupdtype')} AS "onUpdate",
+    ${root('f')} AS "fromRoot", ${root('t')} AS "toRoot"
   FROM pg_constraint k
   JOIN pg_class f ON f.oid = k.conrelid JOIN pg_namespace fn ON fn.oid = f.relnamespace
   JOIN pg_class t ON t.oid = k.confrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace
@@ -39,6 +55,6 @@ export function ownerOf(plan: Plan, table: string): string | undefined {
 }
 
 /** Whether its two tables will live apart. */
-export function isCut(plan: Plan, { from, to }: ForeignKey): boolean {
-  return ownerOf(plan, from) !== ownerOf(plan, to);
+export function isCut(plan: Plan, { fromRoot, toRoot }: ForeignKey): boolean {
+  return ownerOf(plan, fromRoot) !== ownerOf(plan, toRoot);
 }

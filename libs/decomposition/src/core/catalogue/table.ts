@@ -35,10 +35,22 @@ export function quoted({ schema, name }: Pick<Table, 'schema' | 'name'>): string
   return `${escapeIdentifier(schema)}.${escapeIdentifier(name)}`;
 }
 
-/** Of a name in a plan: `history` is of schema public. */
+/** Of a name in a plan: `history` is of schema public; `"History"` is one that SQL, too, would want in quotes. */
 export function parseTableName(text: string): { schema: string; name: string } {
-  const [first = '', second] = text.split('.');
+  const [first = '', second] = parts(text);
   return second === undefined ? { schema: 'public', name: first } : { schema: first, name: second };
+}
+
+/** Of a column in a plan: `history.id` or `schema.history.id`. */
+export function parseColumnName(text: string): { schema: string; name: string; column: string } {
+  const [first = '', second = '', third] = parts(text);
+  return third === undefined
+    ? { schema: 'public', name: first, column: second }
+    : { schema: first, name: second, column: third };
+}
+
+function parts(text: string): string[] {
+  return text.split('.').map((part) => (part.startsWith('"') ? part.slice(1, -1) : part));
 }
 
 /** What is copied and compared: all columns that can be written. */

@@ -14,15 +14,27 @@ const VARIABLE = /\$\{([A-Z][A-Z0-9_]*)(?::-([^}]*))?\}/g;
  */
 export function parsePlan(text: string, environment: Readonly<Record<string, string | undefined>>): Plan {
   if (Buffer.byteLength(text) > MAX_PLAN_BYTES) throw invalid([`it is longer than ${MAX_PLAN_BYTES} bytes`]);
-  const document = parseDocument(text, { prettyErrors: true, uniqueKeys: true });
-  if (document.errors.length > 0) throw invalid(document.errors.map(({ message }) => message));
   const missing = new Set<string>();
-  const filled = fill(document.toJS({ maxAliasCount: 100 }), environment, missing);
+  const filled = fill(readYaml(text), environment, missing);
   if (missing.size > 0) throw invalid([...missing].map((name) => `\${${name}} is not set in the environment`));
   const parsed = planSchema.safeParse(filled);
   if (!parsed.success) throw invalid(z.prettifyError(parsed.error).split('\n'));
   const { services, ...rest } = parsed.data;
   return { ...rest, services: Object.entries(services).map(([name, service]) => ({ name, ...service })) };
+}
+
+function readYaml(text: string): unknown {
+  let problems: string[];
+  try {
+    const document = parseDocument(text, { prettyErrors: true, uniqueKeys: true });
+    // The lines after the first show a piece of the file, which may hold a password.
+    problems = document.errors.map(({ message }) => message.split('\n')[0]!.replace(/:$/, ''));
+    if (problems.length === 0) return document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    // Too deep, or aliases without end.
+    problems = [(error as Error).message];
+  }
+  throw invalid(problems);
 }
 
 function fill(

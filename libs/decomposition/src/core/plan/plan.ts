@@ -3,11 +3,18 @@ import { z } from 'zod';
 /** PostgreSQL's identifiers, without what would need quoting in a file that people write. */
 const NAME = /^[a-z_][a-z0-9_]{0,62}$/;
 const name = z.string().regex(NAME, `must match ${NAME.source}`);
+/** As SQL has it: what is not all lower case stands in quotes. A name with a dot or a quote in it cannot be moved. */
+const PART = '(?:[a-z_][a-z0-9_$]{0,62}|"[^".\\u0000-\\u001f]{1,63}")';
 /** `table`, of schema public, or `schema.table`. */
-const TABLE = /^(?:[a-z_][a-z0-9_]{0,62}\.)?[a-z_][a-z0-9_]{0,62}$/;
-const tableName = z.string().regex(TABLE, 'must be a table, or schema.table, in lower case');
+const tableName = z
+  .string()
+  .regex(new RegExp(`^(?:${PART}\\.)?${PART}$`), 'must be table or schema.table; in quotes what is not all lower case');
 /** `table.column` or `schema.table.column`. */
-const columnName = z.string().regex(/^(?:[a-z_][a-z0-9_]*\.){1,2}[a-z_][a-z0-9_]*$/, 'must be table.column');
+const columnName = z
+  .string()
+  .regex(new RegExp(`^(?:${PART}\\.){1,2}${PART}$`), 'must be table.column; in quotes what is not all lower case');
+/** Of a table that is named beside it; as it is in the catalogue, without quotes. */
+const column = z.string().regex(/^[^".\s]{1,63}$/, 'must be the name of a column');
 const postgresUrl = z.string().refine((text) => /^postgres(?:ql)?:\/\//.test(text) && URL.canParse(text), {
   message: 'must be a URL such as postgres://user:password@host:5432/database',
 });
@@ -16,19 +23,19 @@ const postgresUrl = z.string().refine((text) => /^postgres(?:ql)?:\/\//.test(tex
 const linkChain = z.strictObject({
   kind: z.literal('links'),
   table: tableName,
-  order: name,
-  hash: name,
-  previous: name,
-  partition: name.optional(),
+  order: column,
+  hash: column,
+  previous: column,
+  partition: column.optional(),
 });
 
 /** Rows that follow each other without a gap: the next one begins at `first` plus the length of the array `items`. */
 const runChain = z.strictObject({
   kind: z.literal('runs'),
   table: tableName,
-  first: name,
-  items: name,
-  partition: name.optional(),
+  first: column,
+  items: column,
+  partition: column.optional(),
 });
 
 const login = z.strictObject({
