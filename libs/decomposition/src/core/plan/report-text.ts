@@ -17,7 +17,10 @@ export function planReportText(report: PlanReport): string {
     `To move: ${bytesText(estimate.bytes)}, about ${secondsText(estimate.seconds)} of copying at ${bytesText(estimate.bytesPerSecond)}/s.${
       stay.length > 0 ? ` ${stay.length} ${stay.length === 1 ? 'table stays' : 'tables stay'}.` : ''
     } Row counts are the planner's guess.`,
-    ...section('Order', order.map(({ service, why }, index) => `${index + 1}. ${service}: ${why}.`)),
+    ...section(
+      'Order',
+      order.map(({ service, why }, index) => `${index + 1}. ${service}: ${why}.`),
+    ),
     ...section(
       `Foreign keys that are cut (${cuts.length})`,
       cuts.map(

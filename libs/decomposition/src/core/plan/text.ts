@@ -22,5 +22,10 @@ export function rowsText(rows: number): string {
 /** Cells below each other, the first line as a heading. */
 export function columns(lines: readonly (readonly string[])[]): string[] {
   const widths = lines[0]!.map((_, index) => Math.max(...lines.map((cells) => cells[index]!.length)));
-  return lines.map((cells) => cells.map((cell, index) => cell.padEnd(widths[index]!)).join('  ').trimEnd());
+  return lines.map((cells) =>
+    cells
+      .map((cell, index) => cell.padEnd(widths[index]!))
+      .join('  ')
+      .trimEnd(),
+  );
 }
