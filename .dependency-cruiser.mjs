@@ -39,10 +39,11 @@ export default {
     },
     {
       name: 'no-deep-imports-into-a-lib',
-      comment: 'A library is reached through its index, so that its inside can change.',
+      comment:
+        'A library is reached through its index, so that its inside can change; so are the samples that it ships.',
       severity: 'error',
       from: { pathNot: '^libs/' },
-      to: { path: '^libs/', pathNot: '^libs/[^/]+/src/index\\.ts$' },
+      to: { path: '^libs/', pathNot: '^libs/[^/]+/(src|samples/[^/]+)/index\\.ts$' },
     },
     {
       name: 'no-deep-imports-between-libs',
@@ -57,6 +58,13 @@ export default {
       severity: 'error',
       from: { path: '^(apps|libs)/[^/]+/src/', pathNot: '(\\.spec\\.ts$|^libs/testing/)' },
       to: { path: '^libs/(testing|embedded-postgres)/', pathNot: '^libs/embedded-postgres/src/' },
+    },
+    {
+      name: 'samples-stay-out-of-what-runs',
+      comment: 'Made-up data must not end up in what runs.',
+      severity: 'error',
+      from: { path: '^(apps|libs)/[^/]+/src/', pathNot: '\\.spec\\.ts$' },
+      to: { path: '^libs/[^/]+/samples/' },
     },
     {
       name: 'bench-measures-from-outside',

@@ -50,7 +50,7 @@ export const governanceSynthesis: Part = {
       SELECT pg_temp.uid('policies', g), 'policy-' || (g - 1) / 4, 1 + (g - 1) % 4,
         CASE WHEN (g - 1) % 4 > 0 THEN pg_temp.uid('policies', g - 1) END, pg_temp.uid('users', 1 + pg_temp.pick(g, 61, $1)),
         CASE (g - 1) % 4 WHEN 3 THEN 'draft' WHEN 2 THEN 'active' ELSE 'superseded' END::policy_status,
-        repeat('permit if reviewed; ', 1 + pg_temp.pick(g, 62, 6)), pg_temp.at(g)
+        repeat('permit if reviewed; ', (1 + pg_temp.pick(g, 62, 6))::integer), pg_temp.at(g)
       FROM generate_series(1, $1::bigint) g`,
     synthesis_results: `
       INSERT INTO synthesis_results (policy_id, audit_log_id, model, confidence, tokens, created_at)

@@ -20,7 +20,7 @@ export type FindingCode =
   | 'view_stays'
   | 'rule_across'
   | 'rule_stays'
-  | 'belongs_to_another'
+  | 'policy_across'
   | 'trigger'
   | 'trigger_always'
   | 'external_ref_unknown'

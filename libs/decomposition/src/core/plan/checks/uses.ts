@@ -23,9 +23,8 @@ function across(
   found: Parameters<Check>[1],
 ): void {
   const parts = [...homes].map(([home, tables]) => `${listed([...new Set(tables)])} (${homeText(home)})`);
-  const code = ({ view: 'view_across', rule: 'rule_across', policy: 'belongs_to_another' } as const)[use.kind];
   found.problem({
-    code,
+    code: `${use.kind}_across`,
     service,
     place: use.what,
     message: `The ${use.kind} ${use.what} brings together ${listed(parts)}, which will live apart.`,

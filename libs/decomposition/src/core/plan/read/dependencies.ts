@@ -90,7 +90,7 @@ const USES = `
   WITH RECURSIVE direct AS (
     SELECT r.oid AS classed, 'rule' AS kind, r.rulename AS name, r.ev_class AS "on", d.refobjid AS used
     FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
-    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class
+    WHERE d.refclassid = 'pg_class'::regclass AND (d.refobjid <> r.ev_class OR r.rulename <> '_RETURN')
     UNION
     SELECT p.oid, 'policy', p.polname, p.polrelid, d.refobjid
     FROM pg_policy p JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
