@@ -122,39 +122,49 @@ function checkReplication({ name, facts }: Server, found: Found): void {
     });
 }
 
-function checkRoom(survey: Survey, { name, facts, asSource, asTarget }: Server, found: Found): void {
-  // What moves already has taken its part.
-  const waiting = (services: ServicePlan[]): ServicePlan[] =>
-    services.filter((service) => ['created', undefined].includes(survey.targets.get(service.name)?.state?.phase));
-  const [sources, targets] = [waiting(asSource), waiting(asTarget)];
-  const both = sources.some((service) => targets.includes(service));
-  const need = (times: number): Record<Resource, number> => ({
-    slots: PUBLISHER.slots * times,
-    senders: PUBLISHER.senders * times,
-    origins: SUBSCRIBER.origins * times,
-    workers: SUBSCRIBER.workers * times,
-  });
-  if (sources.length + targets.length === 0) return;
-  const [one, all] = [need(both ? 2 : 1), need(sources.length + targets.length)];
-  const moves = new Set([...sources, ...targets]).size;
+function checkRoom(survey: Survey, server: Server, found: Found): void {
+  const { name, facts } = server;
+  const demands = server.all
+    .map((service) => demandOf(survey, server, service))
+    .filter(({ slots, workers }) => slots + workers > 0);
   for (const resource of Object.keys(SETTING_OF) as Resource[]) {
-    const free = facts.settings[resource] - facts.inUse[resource];
-    if (free >= all[resource]) continue;
-    const least = facts.inUse[resource] + one[resource];
-    const enough = free >= one[resource];
+    const wanted = demands.map((demand) => demand[resource]);
+    const [one, all] = [Math.max(0, ...wanted), wanted.reduce((sum, each) => sum + each, 0)];
+    const used = facts.inUse[resource];
+    const free = facts.settings[resource] - used;
+    if (free >= all) continue;
+    const enough = free >= one;
     found[enough ? 'warn' : 'problem']({
       code: 'server_setting',
       place: name,
       message: `${SETTING_OF[resource]} of ${name} leaves ${Math.max(free, 0)} free; ${
         enough
-          ? `that is room for ${Math.floor(free / one[resource])} of ${moves} services before one of them is completed, at ${one[resource]} each`
-          : `a move needs ${one[resource]}`
+          ? `that is room for ${Math.floor(free / one)} of ${demands.length} services before one of them is completed, at ${one} each`
+          : `a move needs ${one}`
       }.`,
       next: enough
-        ? `Complete one service before the next, or set it to ${facts.inUse[resource] + all[resource]} and restart.`
-        : `Set it to ${facts.inUse[resource] + all[resource]}, at the least ${least}, and restart.`,
+        ? `Complete one service before the next, or set it to ${used + all} and restart.`
+        : `Set it to ${used + all}, at the least ${used + one}, and restart.`,
     });
   }
+}
+
+/** What the rest of a move takes on a server beside what it has taken: what moves already has the stream there, not yet the one back. */
+function demandOf(survey: Survey, { asSource, asTarget }: Server, service: ServicePlan): Record<Resource, number> {
+  const phase = survey.targets.get(service.name)?.state?.phase;
+  const [there, back] = [phase === undefined || phase === 'created', phase !== 'switched'].map(Number) as [
+    number,
+    number,
+  ];
+  const [from, to] = [asSource, asTarget].map((services) => Number(services.includes(service))) as [number, number];
+  const publishes = from * there + to * back;
+  const subscribes = to * there + from * back;
+  return {
+    slots: PUBLISHER.slots * publishes,
+    senders: PUBLISHER.senders * publishes,
+    origins: SUBSCRIBER.origins * subscribes,
+    workers: SUBSCRIBER.workers * subscribes,
+  };
 }
 
 function capital(text: string): string {
