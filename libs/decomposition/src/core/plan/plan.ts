@@ -83,6 +83,8 @@ const watch = z
     lag_s: z.number().positive().nullable().default(5),
     pool_use_percent: percent.nullable().default(80),
     action: z.enum(['reverse', 'alert']).default('reverse'),
+    /** A trigger that has fired does not fire again for so long. */
+    cooldown_ms: z.number().int().min(0).max(86_400_000).default(60_000),
   })
   .prefault({});
 
