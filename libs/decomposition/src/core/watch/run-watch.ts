@@ -3,7 +3,7 @@ import { SplitError } from '../errors.js';
 import { type Move } from '../move.js';
 import { type Side } from '../side.js';
 import { type MoveState } from '../state/move-state.js';
-import { inTime } from './in-time.js';
+import { inTime } from '../in-time.js';
 import { readInstances } from './read-instances.js';
 import { StreamInUse, type WatchedStream } from './stream-in-use.js';
 import { Watch, type Decision } from './watch.js';

@@ -3,7 +3,7 @@ import { type Move } from '../move.js';
 import { type Side } from '../side.js';
 import { type Phase } from '../state/move-state.js';
 import { type Stream } from '../stream/stream.js';
-import { inTime } from './in-time.js';
+import { inTime } from '../in-time.js';
 import { type Trouble } from './watch-event.js';
 
 /** Some strategies need somebody who carries the changes over: that is `run`, until the signal is aborted. */

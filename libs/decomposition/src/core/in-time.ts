@@ -1,4 +1,4 @@
-import { SplitError } from '../errors.js';
+import { SplitError } from './errors.js';
 
 /**
  * Waits for it no longer than so; it may go on.
