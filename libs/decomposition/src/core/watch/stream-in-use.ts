@@ -16,9 +16,7 @@ export interface StreamInUseOptions {
   timeoutMs: number;
 }
 
-const BEAT_MS = 1000;
 const RUN_AGAIN_MS = 1000;
-const BEAT = `UPDATE decomposition.beats SET number = number + 1, at = clock_timestamp() WHERE service = $1 AND side = $2`;
 
 /** The stream of the phase that the move is in: how far behind it is, and, where it needs that, that it runs. */
 export class StreamInUse {
@@ -27,7 +25,6 @@ export class StreamInUse {
   private stopping = new AbortController();
   private running: Promise<void> = Promise.resolve();
   private movedAt = 0;
-  private beatAt = -Infinity;
 
   constructor(
     private readonly move: Move,
@@ -51,7 +48,6 @@ export class StreamInUse {
   async lag(now: number): Promise<number | null> {
     const { stream } = this;
     if (!stream) return null;
-    await this.beat(now);
     try {
       const { seconds } = await inTime(stream.lag(), this.options.timeoutMs, 'the stream');
       this.options.report('lag', undefined);
@@ -69,20 +65,6 @@ export class StreamInUse {
     this.stream = undefined;
     this.stopping.abort();
     await this.running;
-  }
-
-  /** So that there is something to be behind with, also while nobody writes. */
-  private async beat(now: number): Promise<void> {
-    if (now - this.beatAt < BEAT_MS) return;
-    this.beatAt = now;
-    const { databases, service } = this.move;
-    const side = this.from!;
-    try {
-      await inTime(databases[side].query(BEAT, [service.name, side]), this.options.timeoutMs, `the ${side}`);
-      this.options.report('beat', undefined);
-    } catch (error) {
-      this.options.report('beat', error);
-    }
   }
 
   private async run(stream: WatchedStream, signal: AbortSignal): Promise<void> {

@@ -2,7 +2,7 @@ import { type Phase, type Writes } from '../state/move-state.js';
 import { type Decision, type Reading } from './watch.js';
 
 /** What cannot be read, or done, at the moment. */
-export type Trouble = 'target' | 'lag' | 'beat' | 'journal' | 'reconciler';
+export type Trouble = 'target' | 'lag' | 'journal' | 'reconciler';
 
 /** Each may become a line of a log. */
 export type WatchEvent = { at: Date; service: string } & (
