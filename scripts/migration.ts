@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -8,6 +7,7 @@ import { ensureHome, type Home, locateHome } from './stack/home.js';
 import { StackPostgres } from './stack/postgres.js';
 import { runScript } from './stack/run-script.js';
 import { type DatabaseUrls, urlSettings } from './stack/service-env.js';
+import { typeormCli } from './stack/typeorm-cli.js';
 
 /**
  * `npm run <app>:migration:run | revert | show | generate -- Name`: TypeORM's own command line on one service's database,
@@ -57,29 +57,14 @@ async function prepared(app: App, serverUrl: string, home: Home): Promise<Databa
 }
 
 async function typeorm(app: App, action: Action, name: string | undefined, urls: DatabaseUrls): Promise<number> {
-  // Its package exports no path to its command line.
-  const cli = join('node_modules', 'typeorm', 'cli.js');
   const folder = join('apps', app, 'migrations');
-  const target = action === 'generate' ? [join(folder, name ?? ''), '--esm', '-p'] : [];
-  const dataSource = join('dist', 'apps', app, 'src', 'data-source.js');
-  const env = {
-    ...process.env,
-    ...urlSettings(app, urls),
-  };
-  const args = ['--enable-source-maps', cli, `migration:${action}`, ...target, '-d', dataSource];
-  const child = spawn(process.execPath, args, { stdio: 'inherit', env });
-  // A signal reaches the command line too; we stay to stop what we started.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => {
-      if (code === 0 && action === 'generate')
-        process.stderr.write(
-          `Add the new class to ${join(folder, 'index.ts')}: the service runs what is listed there.\n`,
-        );
-      resolve(code ?? 1);
-    });
-  });
+  const args = action === 'generate' ? [join(folder, name ?? ''), '--esm', '-p'] : [];
+  // Afterwards, too, we stay to stop what we started.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+  const code = await typeormCli({ app, action, args, settings: urlSettings(app, urls) });
+  if (code === 0 && action === 'generate')
+    process.stderr.write(`Add the new class to ${join(folder, 'index.ts')}: the service runs what is listed there.\n`);
+  return code;
 }
 
 function isAction(name: string): name is Action {

@@ -32,6 +32,7 @@ const COMMANDS = {
   'audit-seal': 'closes a month, so that retention may drop it (-- --month YYYY-MM)',
   'audit-redrive': 'sends audit events that were refused once more (-- [--service APP] [--dry-run])',
   'policy-replay': 'decides again what was decided (-- --from T --to T [--policy FILE] [--tenant T] [--json])',
+  split: 'from one shared database to one for each service, and back: split VERB --plan FILE (-- --help)',
   bench: 'measures, and says which goals are met (-- [NAME...] or --help)',
   build: 'compiles into dist/',
   lint: 'eslint, prettier and the boundary rules',
@@ -51,10 +52,19 @@ const WITH_ENV_FILE = new Set([
   'audit-verify',
   'audit-export',
   'audit-seal',
+  'split',
 ]);
 
 /** Commands whose exit code 1 is a finding: that they could not even be started is 2. */
-const WITH_VERDICT = new Set(['crash', 'audit-redrive', 'policy-replay', 'audit-verify', 'audit-export', 'audit-seal']);
+const WITH_VERDICT = new Set([
+  'crash',
+  'audit-redrive',
+  'policy-replay',
+  'audit-verify',
+  'audit-export',
+  'audit-seal',
+  'split',
+]);
 
 /** Without a script of their own: programs to run one after the other until one fails. */
 const CHAINS = {

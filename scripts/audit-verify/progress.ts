@@ -1,19 +1,20 @@
 import { type Progress } from '../../apps/gatekeeper/src/notary/core/index.js';
+import { ProgressLine } from '../stack/progress-line.js';
 
-const BAR = 30;
-const BAR_MS = 100;
 const LINE_MS = 5000;
 
-/** A bar on a terminal, a line now and then otherwise. On stderr: what is found goes to stdout. */
+/** How far a verification is. */
 export class ProgressBar {
   /** Events looked at. */
   events = 0;
   private before = 0;
   private tenant: string | undefined;
-  private last = Date.now();
+  private readonly line: ProgressLine;
   private readonly started = performance.now();
 
-  constructor(private readonly stream: NodeJS.WriteStream = process.stderr) {}
+  constructor(stream: NodeJS.WriteStream = process.stderr) {
+    this.line = new ProgressLine(stream, LINE_MS);
+  }
 
   readonly show = ({ tenant, leaves, size }: Progress): void => {
     if (tenant !== this.tenant) {
@@ -21,18 +22,16 @@ export class ProgressBar {
       this.tenant = tenant;
     }
     this.events = this.before + leaves;
-    const { isTTY } = this.stream;
-    if (Date.now() - this.last < (isTTY ? BAR_MS : LINE_MS)) return;
-    this.last = Date.now();
     const share = size === 0 ? 1 : leaves / size;
-    const text = `${tenant}: ${leaves} of ${size} (${Math.floor(100 * share)} %), ${this.rate()} events/s`;
-    const done = Math.round(BAR * share);
-    this.stream.write(isTTY ? `\r\u001b[2K[${'#'.repeat(done).padEnd(BAR, '.')}] ${text}` : `${text}\n`);
+    this.line.show(
+      share,
+      () => `${tenant}: ${leaves} of ${size} (${Math.floor(100 * share)} %), ${this.rate()} events/s`,
+    );
   };
 
   /** Removes the bar. */
   end(): void {
-    if (this.stream.isTTY) this.stream.write('\r\u001b[2K');
+    this.line.end();
   }
 
   seconds(): number {
