@@ -55,3 +55,7 @@ export const METRICS_PORT = (): Option =>
   );
 export const ALERT = (): Option =>
   new Option('--alert', 'only tells, and reverses nothing, whatever the plan says').default(false);
+export const ROWS = (): Option =>
+  new Option('--rows <count>', 'of each table').argParser(number(1, 100_000_000, true)).default(1000);
+export const SEED = (): Option =>
+  new Option('--seed <number>', 'the same gives the same rows').argParser(number(0, MAX_MS, true)).default(1);

@@ -23,6 +23,8 @@ export interface Options {
   report?: string;
   metricsPort?: number;
   alert: boolean;
+  rows?: number;
+  seed?: number;
 }
 
 /** What a verb says when it is through. */

@@ -57,6 +57,7 @@ describe('npm run split', () => {
       'complete',
       'watch',
       'status',
+      'sample',
     ])('%s has help that names exit codes', async (verb) => {
       const { out } = await runSplit([verb, '--help']);
       expect(out).toMatch(/Usage: split [^]*--dry-run[^]*--json[^]*Exit code 0: done/);

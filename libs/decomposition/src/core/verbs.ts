@@ -18,6 +18,8 @@ export interface Verbs {
   switchWrites(move: Move, options: Rehearsable & { pauseTimeoutMs?: number }): Promise<SwitchResult>;
   reverse(move: Move, options: Rehearsable & { pauseTimeoutMs?: number; force?: boolean }): Promise<SwitchResult>;
   complete(move: Move, options: CompleteRun): Promise<CompleteResult>;
+  /** Makes and fills the tables of the sample in an empty database. */
+  sample(url: string, options: { rows: number; seed: number }): Promise<{ tables: number }>;
   openStream(move: Move, from: Side): WatchedStream | Promise<WatchedStream>;
 }
 
