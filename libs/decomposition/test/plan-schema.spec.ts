@@ -7,20 +7,19 @@ describe('what a plan takes along', () => {
   it('has types that other databases have', async () => {
     const ddl = `
       CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE DOMAIN short AS text CHECK (length(VALUE) < 9); CREATE DOMAIN xids AS xid8;
-      CREATE TYPE pair AS (x integer, y integer); CREATE TYPE spans AS RANGE (subtype = numeric);
-      CREATE TABLE t (${KEY}, mood mood, moods mood[], short short, pair pair, pairs pair[], spans spans, since xids, at pg_lsn,
+      CREATE TYPE pair AS (x integer, y integer); CREATE TABLE other (id bigint PRIMARY KEY); CREATE TYPE spans AS RANGE (subtype = numeric);
+      CREATE TABLE t (${KEY}, mood mood, moods mood[], short short, pair pair, pairs pair[], rows other[], spans spans, since xids, at pg_lsn,
                       relation regclass, image oid, span tstzrange, word tsvector GENERATED ALWAYS AS (to_tsvector('english', 'x')) STORED)`;
-    const clone = await probe(ddl, { services: { one: { tables: ['t'] } } });
+    const clone = await probe(ddl, { services: { one: { tables: ['t', 'other'] } } });
     expect(codes(clone.problems)).toEqual([
-      'type_does_not_travel public.t.pair',
-      'type_does_not_travel public.t.pairs',
+      'type_does_not_travel public.t.rows',
       'type_does_not_travel public.t.spans',
     ]);
     expect(clone.problems[0]!.message).toBe(
-      'public.t.pair is of type pair, a composite type: `create` makes enums and domains, but not this.',
+      'public.t.rows is of type other, the type of the rows of a table: `create` makes enums, domains and composite types, but not this.',
     );
     expect(codes(clone.warnings)).toEqual(['large_objects public.t.image', 'type_does_not_travel public.t.relation']);
-    const migrated = await probe(ddl, { services: { one: { tables: ['t'], schema: 'migrations' } } });
+    const migrated = await probe(ddl, { services: { one: { tables: ['t', 'other'], schema: 'migrations' } } });
     expect(migrated.problems).toEqual([]);
   });
 

@@ -100,6 +100,9 @@ describe('the servers of a plan', () => {
     await done.run(
       `${TARGET_SCHEMA}; INSERT INTO decomposition.moves (service, strategy, phase, writes) VALUES ('two', 'replication', 'completed', 'target')`,
     );
+    await source.run(
+      `CREATE SCHEMA decomposition_retired; CREATE TABLE decomposition_retired.gone (id bigserial PRIMARY KEY)`,
+    );
     const report = await checkPlan(
       probePlan({
         source: source.url,

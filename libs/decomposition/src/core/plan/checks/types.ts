@@ -33,19 +33,19 @@ function isLargeObject({ type, builtIn, kind }: ColumnType): boolean {
 }
 
 function clone(
-  { type, kind, extension }: ColumnType,
+  { type, kind, ofTable, extension }: ColumnType,
   of: Pick<Finding, 'service' | 'place'>,
   problem: (finding: Finding) => void,
 ): void {
-  // Enums and domains are made by `create`; those of extensions come with them.
-  if (kind === 'e' || kind === 'd' || extension !== null) return;
+  // Made by `create`; those of extensions come with them.
+  if (kind === 'e' || kind === 'd' || (kind === 'c' && !ofTable) || extension !== null) return;
   const what =
-    { c: 'a composite type', r: 'a range type of its own', m: 'a multirange type of its own' }[kind] ??
+    { c: 'the type of the rows of a table', r: 'a range type of its own', m: 'a multirange type of its own' }[kind] ??
     'a base type of its own';
   problem({
     ...of,
     code: 'type_does_not_travel',
-    message: `${of.place} is of type ${type}, ${what}: \`create\` makes enums and domains, but not this.`,
+    message: `${of.place} is of type ${type}, ${what}: \`create\` makes enums, domains and composite types, but not this.`,
     next: 'Change the column to a type that every server has, such as jsonb, or let the service make its tables: `schema: migrations`.',
   });
 }

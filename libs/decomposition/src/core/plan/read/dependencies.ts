@@ -8,6 +8,8 @@ export interface ColumnType {
   type: string;
   /** `typtype`: b base, c composite, d domain, e enum, r range, m multirange. */
   kind: string;
+  /** The type that the rows of a table have. */
+  ofTable: boolean;
   /** In `pg_catalog`: every server has it. */
   builtIn: boolean;
   extension: string | null;
@@ -56,7 +58,7 @@ const TYPES = `
     FROM found f JOIN pg_type t ON t.oid = f.type WHERE t.typtype = 'd' OR t.typcategory = 'A' AND t.typelem <> 0
   )
   SELECT ${NAME('c')} AS "table", f.attname AS "column", format_type(t.oid, NULL) AS type, t.typtype AS kind,
-    n.nspname = 'pg_catalog' AS "builtIn",
+    n.nspname = 'pg_catalog' AS "builtIn", EXISTS (SELECT FROM pg_class r WHERE r.oid = t.typrelid AND r.relkind <> 'c') AS "ofTable",
     (SELECT e.extname FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
      WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e') AS extension
   FROM found f JOIN pg_class c ON c.oid = f.attrelid JOIN pg_type t ON t.oid = f.type JOIN pg_namespace n ON n.oid = t.typnamespace

@@ -39,10 +39,10 @@ const RELATIONS = `
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_index k ON k.indrelid = c.oid AND k.indisprimary
   WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm')
-    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'decomposition')
+    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname !~ '^decomposition(_|$)'
   ORDER BY 2`;
 
-/** All of a database but its catalogue, and but what the tool keeps itself. */
+/** All of a database but its catalogue, and but what the tool keeps itself, or has put aside. */
 export async function readRelations(database: pg.Pool): Promise<Relation[]> {
   return (await database.query<Relation>(RELATIONS)).rows;
 }

@@ -24,7 +24,7 @@ const SEQUENCES = `
       JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = u.attnum
       WHERE u.sequence = c.oid), '[]') AS columns
   FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.relpersistence <> 't' AND n.nspname <> 'decomposition'
+  WHERE c.relpersistence <> 't' AND n.nspname !~ '^decomposition(_|$)'
     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
   ORDER BY 1`;
 
