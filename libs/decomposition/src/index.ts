@@ -2,7 +2,6 @@ export { SplitError, type SplitErrorCode } from './core/errors.js';
 export { openMove, type Move, type OpenMoveOptions } from './core/move.js';
 export { checkPlan, DEFAULT_BYTES_PER_SECOND, type CheckPlanOptions } from './core/plan/check-plan.js';
 export { MAX_PLAN_BYTES, parsePlan } from './core/plan/load-plan.js';
-export { planSchema, type Plan, type ServicePlan } from './core/plan/plan.js';
 export { planReportJson } from './core/plan/report-json.js';
 export { planReportText } from './core/plan/report-text.js';
 export { type Cut, type Finding, type FindingCode, type PlanReport } from './core/plan/report.js';
@@ -25,10 +24,6 @@ export { MAX_LISTED, type Difference, type DifferenceKind, type Verification } f
 export { verify, type VerifyOptions, type VerifyStream } from './core/verify/verify.js';
 export { verifyDelta } from './core/verify/verify-delta.js';
 export { planSchema, type Login, type Plan, type ServicePlan } from './core/plan/plan.js';
-export { SILENT, type Progress } from './core/progress.js';
-export { type Side } from './core/side.js';
-export { FENCED } from './core/fence/fence.js';
-export { type MoveState, type Phase, type Writes } from './core/state/move-state.js';
 export { type MoveStatus } from './core/status/move-status.js';
 export { status, type StatusOptions } from './core/status/status.js';
 export { statusText } from './core/status/status-text.js';
