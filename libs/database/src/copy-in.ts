@@ -6,10 +6,12 @@ const COPY_DONE = 'c'.charCodeAt(0);
 const COPY_FAIL = 'f'.charCodeAt(0);
 const NOTHING = new Uint8Array(0);
 
+export type CopyChunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
 /** A `COPY ... FROM STDIN`, and what to send for it: each chunk is used before the next one is asked for. */
 export interface CopyStatement {
   sql: string;
-  chunks: Iterable<Uint8Array>;
+  chunks: CopyChunks;
 }
 
 /**
@@ -67,8 +69,8 @@ export class CopyIn implements Submittable {
     this.callback();
   }
 
-  private async send(chunks: Iterable<Uint8Array>): Promise<void> {
-    for (const chunk of chunks) {
+  private async send(chunks: CopyChunks): Promise<void> {
+    for await (const chunk of chunks) {
       await this.write(COPY_DATA, chunk);
       await turn();
       if (this.hasEnded) return;
