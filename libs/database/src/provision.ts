@@ -2,7 +2,6 @@ import { Client, escapeIdentifier, escapeLiteral } from 'pg';
 import { connectionUrl, redactUrl } from './connection-url.js';
 import { postgresMessage, ProvisionError, type ProvisionErrorCode } from './provision-error.js';
 import { scramVerifier } from './scram-verifier.js';
-import { type FurtherRole } from './service-database.js';
 
 export interface RoleSpec {
   name: string;
@@ -17,7 +16,7 @@ export interface DatabaseSpec {
   database: string;
   owner: RoleSpec;
   runtime: RoleSpec;
-  further?: Readonly<Partial<Record<FurtherRole, RoleSpec>>>;
+  further?: Readonly<Record<string, RoleSpec>>;
 }
 
 /** Any two processes that provision the same server take turns on this key. */

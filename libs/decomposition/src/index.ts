@@ -33,3 +33,5 @@ export { type WatchedStream } from './core/watch/stream-in-use.js';
 export { type Decision, type Reading, type TriggerName } from './core/watch/watch.js';
 export { plainJson, type Trouble, type WatchEvent } from './core/watch/watch-event.js';
 export { WatchMetrics } from './core/watch/watch-metrics.js';
+export { create, type CreateOptions, type CreateReport } from './core/create/create.js';
+export { driftOf } from './core/create/drift.js';

@@ -56,6 +56,8 @@ export const TARGET_SCHEMA = `
     kind       text    NOT NULL,
     table_name text    NOT NULL,
     name       text    NOT NULL,
+    -- What it is, whatever its name; of a foreign key that is cut, its two tables.
+    meaning    text    NOT NULL DEFAULT '',
     -- Makes it, and takes it away.
     make       text    NOT NULL,
     unmake     text    NOT NULL,
