@@ -49,7 +49,7 @@ export interface CreateReport {
  *
  * @throws SplitError `refused` with what differs or what PostgreSQL said, `invalid_plan`, `busy`, `interrupted`, `timeout`
  */
-export function create(move: Move, options: CreateOptions): Promise<CreateReport> {
+export async function create(move: Move, options: CreateOptions): Promise<CreateReport> {
   if (move.service.schema === 'migrations' && !options.migrate)
     throw new SplitError(
       'refused',

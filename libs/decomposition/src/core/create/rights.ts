@@ -1,5 +1,7 @@
 import { escapeIdentifier } from 'pg';
+import { fullName, parseTableName } from '../catalogue/table.js';
 import { describe } from '../describe/describe.js';
+import { readRelations } from '../describe/read-relations.js';
 import { type Move } from '../move.js';
 import { inTransaction } from '../in-transaction.js';
 import { loginsOf } from './drift.js';
@@ -24,12 +26,21 @@ export async function tableGrants(move: Move): Promise<string[]> {
   });
 }
 
-/** Takes what a login had before, and gives it what it is to have, in one transaction. */
+/** Tables that were there before are given to the service's owner; then each login gets what it is to have. One transaction. */
 export async function grantTables(move: Move, statements: readonly string[]): Promise<void> {
+  const owner = escapeIdentifier(move.service.owner.name);
   await inTransaction(move.databases.target, async (client) => {
-    await client.query(
-      `SET LOCAL search_path = pg_catalog; SET LOCAL ROLE ${escapeIdentifier(move.service.owner.name)}`,
+    await client.query('SET LOCAL search_path = pg_catalog');
+    const { relations } = await readRelations(
+      client,
+      move.service.tables.map((text) => fullName(parseTableName(text))),
     );
+    const { rows } = await client.query<{ name: string }>(
+      'SELECT oid::regclass::text AS name FROM pg_class WHERE oid = ANY ($1::oid[]) AND relowner <> $2::regrole',
+      [relations.map(({ oid }) => oid), owner],
+    );
+    for (const { name } of rows) await client.query(`ALTER TABLE ${name} OWNER TO ${owner}`);
+    await client.query(`SET LOCAL ROLE ${owner}`);
     for (const statement of statements) await client.query(statement);
   });
 }
