@@ -25,6 +25,23 @@ export interface ChangeLog {
   forget(): Promise<void>;
 }
 
+export interface StartOptions {
+  /** Also onto rows that were copied later than a change of them happened; until `CopyAid.settle`. Default false. */
+  afterCopy?: boolean;
+}
+
+/** What the copy does for a stream whose changes are repeated onto rows that were read later. */
+export interface CopyAid {
+  /** Whether nothing was missed since `capture`; if something was, what is copied is worth nothing. */
+  isIntact(): Promise<boolean>;
+  /** Bytes of log that the server keeps: `pending` goes down by `workOff`, `retained` some time later. */
+  kept(): Promise<{ pending: number; retained: number }>;
+  /** Between two chunks, while none is being copied: brings over what was captured by now, so that the server need not keep it. */
+  workOff(timeoutMs: number): Promise<void>;
+  /** When all is copied and the stream at work: resolves when the two sides differ by what happens now, and takes away what served the copy. */
+  settle(timeoutMs: number): Promise<void>;
+}
+
 /**
  * Keeps the tables of one side in step with those of the other; built for one direction. Every call is idempotent and may be
  * repeated after a crash at any point. Source: PostgreSQL documentation, "Logical Replication".
@@ -34,8 +51,8 @@ export interface Stream {
   readonly from: Side;
   /** When this resolves, no change from now on will be missed. Applies nothing yet. */
   capture(): Promise<void>;
-  /** Begins to apply what was captured, also onto rows that were copied later than it happened. */
-  start(): Promise<void>;
+  /** Begins to apply what was captured. */
+  start(options?: StartOptions): Promise<void>;
   /** All that had been captured by now is dealt with elsewhere, because the two sides are equal and neither takes writes: begins after it. */
   skipToNow(): Promise<void>;
   lag(): Promise<Lag>;
@@ -47,4 +64,6 @@ export interface Stream {
   end(): Promise<void>;
   /** Rows of `from` that changed since `capture`. */
   readonly changes: ChangeLog;
+  /** Of a stream that needs more than to be started when the copy is complete. */
+  readonly copyAid?: CopyAid;
 }

@@ -1,0 +1,175 @@
+import { SplitError } from '../../errors.js';
+import { type Move } from '../../move.js';
+import { otherSide, type Side } from '../../side.js';
+import { waitUntil } from '../../wait-until.js';
+import { type CopyAid, type Lag, type StartOptions, type Stream } from '../stream.js';
+import { Beats } from './beat.js';
+import { ReplicationCopyAid } from './replication-copy-aid.js';
+import { dropPublications, ensurePublications } from './publications.js';
+import { dropReplay, makeReplay } from './replay.js';
+import { ReplicationChangeLog } from './replication-change-log.js';
+import { flushedLsn } from './server.js';
+import { advanceSlot, dropSlot, ensureSlot, lostSlot, readSlot, waitUntilInactive } from './slots.js';
+import { streamNames, type StreamNames } from './stream-names.js';
+import {
+  disableSubscription,
+  dropSubscription,
+  enableSubscription,
+  ensureSubscription,
+  readSubscription,
+  subscriptionTrouble,
+} from './subscription.js';
+
+/** A beat that takes longer is on its way, not there. */
+const SOON_MS = 250;
+
+/** By PostgreSQL's logical replication: publication, slot and subscription are named after the move. */
+export class ReplicationStream implements Stream {
+  readonly changes: ReplicationChangeLog;
+  readonly copyAid: CopyAid;
+  readonly names: StreamNames;
+  private readonly beats: Beats;
+
+  constructor(
+    private readonly move: Move,
+    readonly from: Side,
+  ) {
+    this.names = streamNames(move, from);
+    const { signal, service } = move;
+    this.changes = new ReplicationChangeLog({
+      pool: this.here,
+      name: this.names.log,
+      tables: () => move.tables(from),
+      signal,
+    });
+    this.beats = new Beats(service.name, from, this.here, this.there);
+    this.copyAid = new ReplicationCopyAid(move, this);
+  }
+
+  async capture(): Promise<void> {
+    const { move, names, from } = this;
+    await this.refuseWithoutDecoding();
+    await this.beats.prepare();
+    const tables = await move.tables(from);
+    await ensurePublications(this.here, names, { service: move.service.name, from, tables });
+    await ensureSlot(this.here, names.log, move.signal);
+    await ensureSlot(this.here, names.stream, move.signal);
+    await ensureSubscription(this.there, names.stream, move.urls[from]);
+  }
+
+  async start({ afterCopy = false }: StartOptions = {}): Promise<void> {
+    if (afterCopy) await makeReplay(this.there, await this.move.tables(otherSide(this.from)));
+    const subscription = await readSubscription(this.there, this.names.stream);
+    if (!subscription) throw this.notCaptured();
+    if (!subscription.enabled) await enableSubscription(this.there, this.names.stream);
+  }
+
+  async skipToNow(): Promise<void> {
+    const { here, there, names, move } = this;
+    const subscription = await readSubscription(there, names.stream);
+    if (!subscription) throw this.notCaptured();
+    if (subscription.enabled)
+      throw new SplitError(
+        'refused',
+        `The stream from the ${this.from} of ${move.service.name} is at work.`,
+        'Stop it first.',
+      );
+    await this.stop();
+    const lsn = await flushedLsn(here);
+    await advanceSlot(here, names.stream, lsn, move.signal);
+    await advanceSlot(here, names.log, lsn, move.signal);
+    // A server that crashes may find its slot where it was before. The other side also knows how far it is, and keeps that in its log.
+    await there.query(`SELECT pg_replication_origin_advance($1, $2::pg_lsn)`, [`pg_${subscription.oid}`, lsn]);
+  }
+
+  async lag(): Promise<Lag> {
+    const { here, there, names, beats } = this;
+    const [slot, subscription] = await Promise.all([
+      readSlot(here, names.stream),
+      readSubscription(there, names.stream),
+    ]);
+    const lag = (seconds: number | null): Lag => ({ seconds, pending: slot?.pending ?? 0, pendingUnit: 'bytes' });
+    if (!slot || slot.lost || !subscription?.enabled) return lag(null);
+    const came = await this.awaitBeat(SOON_MS, this.move.signal).catch(timedOut);
+    if (came !== undefined) return lag(0);
+    // Everything up to the last beat that came is there; what came since is not counted.
+    const last = await beats.arrived();
+    return lag(last ? await beats.age(last.at) : null);
+  }
+
+  async catchUp(timeoutMs: number, signal: AbortSignal): Promise<void> {
+    await this.awaitBeat(timeoutMs, signal);
+  }
+
+  async stop(): Promise<void> {
+    await disableSubscription(this.there, this.names.stream, this.move.signal);
+    await waitUntilInactive(this.here, this.names.stream, this.move.signal);
+  }
+
+  async end(): Promise<void> {
+    const { here, there, names, move } = this;
+    await this.stop();
+    await dropSubscription(there, names.stream);
+    for (const name of [names.stream, names.log]) await dropSlot(here, name, move.signal);
+    await dropPublications(here, names);
+    await dropReplay(there, await move.tables(otherSide(this.from)));
+    await this.beats.remove();
+  }
+
+  /** Whether nothing was missed since `capture`. */
+  async isCapturing(): Promise<boolean> {
+    const { here, there, names } = this;
+    const found = await Promise.all([
+      readSlot(here, names.stream),
+      readSlot(here, names.log),
+      readSubscription(there, names.stream),
+    ]);
+    const [stream, log, subscription] = found;
+    return [stream, log].every((slot) => slot?.ready && !slot.lost) && subscription !== undefined;
+  }
+
+  private async awaitBeat(timeoutMs: number, signal: AbortSignal): Promise<number> {
+    const { here, there, names, beats } = this;
+    const number = await beats.send();
+    return waitUntil(async () => ((await beats.arrived())?.number ?? -1) >= number && number, {
+      what: async () => {
+        if ((await readSlot(here, names.stream))?.lost) throw lostSlot(names.stream);
+        return `the other side to have what the ${this.from} has (${await subscriptionTrouble(there, names.stream)})`;
+      },
+      next: `Look at the log of the ${otherSide(this.from)}'s server, for subscription ${names.stream}.`,
+      timeoutMs,
+      signal,
+      everyMs: 3,
+    });
+  }
+
+  private async refuseWithoutDecoding(): Promise<void> {
+    const { rows } = await this.here.query<{ level: string }>(`SELECT current_setting('wal_level') AS level`);
+    if (rows[0]!.level !== 'logical')
+      throw new SplitError(
+        'refused',
+        `The ${this.from}'s server has wal_level ${rows[0]!.level}: its changes cannot be followed.`,
+        'Set wal_level = logical and restart it, or choose `strategy: dual-write` in the plan.',
+      );
+  }
+
+  private notCaptured(): SplitError {
+    return new SplitError(
+      'refused',
+      `There is no subscription ${this.names.stream} yet, or not any more: nothing was captured.`,
+      'Look at `status` for the phase of the move.',
+    );
+  }
+
+  private get here() {
+    return this.move.databases[this.from];
+  }
+
+  private get there() {
+    return this.move.databases[otherSide(this.from)];
+  }
+}
+
+function timedOut(error: unknown): undefined {
+  if (!(error instanceof SplitError) || error.code !== 'timeout') throw error;
+}
