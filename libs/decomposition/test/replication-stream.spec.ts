@@ -35,9 +35,9 @@ describe('ReplicationStream', () => {
   const expectEqual = async (small: SmallMove): Promise<void> =>
     expect(await content(small, 'target')).toEqual(await content(small, 'source'));
   const left = async (small: SmallMove): Promise<unknown[]> => {
-    const found = [];
+    const found: { what: string }[] = [];
     for (const side of ['source', 'target'] as const) {
-      const { rows } = await small[side].query(
+      const { rows } = await small[side].query<{ what: string }>(
         `SELECT 'publication ' || pubname AS what FROM pg_publication
          UNION ALL SELECT 'slot ' || slot_name FROM pg_replication_slots WHERE database = current_database()
          UNION ALL SELECT 'subscription ' || subname FROM pg_subscription s JOIN pg_database d ON d.oid = subdbid

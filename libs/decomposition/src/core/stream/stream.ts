@@ -36,8 +36,11 @@ export interface CopyAid {
   isIntact(): Promise<boolean>;
   /** Bytes of log that the server keeps: `pending` goes down by `workOff`, `retained` some time later. */
   kept(): Promise<{ pending: number; retained: number }>;
-  /** Between two chunks, while none is being copied: brings over what was captured by now, so that the server need not keep it. */
-  workOff(timeoutMs: number): Promise<void>;
+  /**
+   * Between two chunks, while none is being copied: brings over what was captured by now, so that the server need not keep it. Waits a
+   * moment for the server to see that, if it keeps more than so many bytes.
+   */
+  workOff(timeoutMs: number, enough: number): Promise<void>;
   /** When all is copied and the stream at work: resolves when the two sides differ by what happens now, and takes away what served the copy. */
   settle(timeoutMs: number): Promise<void>;
 }

@@ -64,7 +64,7 @@ export class RekeyedRows {
       const { rows } = await move.databases.target.query<{ table: string; keys: Key[] }>(
         `SELECT table_name AS table, json_agg(to_json(key)) AS keys FROM (
            SELECT table_name, key FROM decomposition.rekeyed WHERE service = $1 AND NOT settled
-           ORDER BY random() LIMIT ${BATCH}) some
+           ORDER BY random() LIMIT ${BATCH}) AS batch
          GROUP BY table_name`,
         [move.service.name],
       );
