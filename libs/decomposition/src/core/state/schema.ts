@@ -81,10 +81,11 @@ export const TARGET_SCHEMA = `
   -- itself, whether anything wrote to them since.
   -- Rows that got another key while they were copied: read again before the copy is done.
   CREATE TABLE IF NOT EXISTS decomposition.rekeyed (
-    service    text    NOT NULL,
-    table_name text    NOT NULL,
-    key        text[]  NOT NULL,
-    settled    boolean NOT NULL DEFAULT false,
+    service    text   NOT NULL,
+    table_name text   NOT NULL,
+    key        text[] NOT NULL,
+    -- The place in the log of the side that it came from up to which it is right; null when it is not.
+    settled_at pg_lsn,
     PRIMARY KEY (service, table_name, key)
   );
 

@@ -3,9 +3,16 @@ import { PgoutputDecoder, type Relation, type RowChange } from './pgoutput.js';
 
 export type Key = readonly string[];
 
-export type KeyChange =
+/** `lsn`: where in the log it stands. */
+export type KeyChange = { table: string; lsn: string } &
   /** `old` is there when the row had another key before. */
-  { kind: 'row'; table: string; key: Key; old?: Key } | { kind: 'all'; table: string };
+  ({ kind: 'row'; key: Key; old?: Key } | { kind: 'all' });
+
+/** As `pg_logical_slot_peek_binary_changes` gives it. */
+export interface Message {
+  lsn: string;
+  data: Buffer;
+}
 
 /** Tells whose keys changed, of the tables that are moved. One for each reading from the beginning of a slot. */
 export class KeyChanges {
@@ -16,28 +23,28 @@ export class KeyChanges {
     this.keyOf = new Map(tables.map((table) => [fullName(table), table.key.map(({ name }) => name)]));
   }
 
-  of(message: Buffer): KeyChange[] {
-    const change = this.decoder.decode(message);
+  of({ lsn, data }: Message): KeyChange[] {
+    const change = this.decoder.decode(data);
     if (!change) return [];
     if (change.kind === 'truncate')
       return change.relations
         .map(fullName)
         .filter((table) => this.keyOf.has(table))
-        .map((table) => ({ kind: 'all', table }));
-    return this.row(change);
+        .map((table) => ({ kind: 'all', table, lsn }));
+    return this.row(change, lsn);
   }
 
-  private row({ relation, old: oldValues, new: newValues }: RowChange): KeyChange[] {
+  private row({ relation, old: oldValues, new: newValues }: RowChange, lsn: string): KeyChange[] {
     const table = fullName(relation);
     const columns = this.keyOf.get(table);
     if (!columns) return [];
     const places = columns.map((column) => placeOf(relation, column));
     const old = oldValues && places.map((place) => oldValues[place] ?? '');
-    if (!newValues) return [{ kind: 'row', table, key: old! }];
+    if (!newValues) return [{ kind: 'row', table, lsn, key: old! }];
     // A long value that did not change is told with the old key only.
     const key = places.map((place, at) => newValues[place] ?? old?.[at] ?? '');
     const isNew = old?.some((text, at) => text !== key[at]) ?? false;
-    return [isNew ? { kind: 'row', table, key, old: old! } : { kind: 'row', table, key }];
+    return [{ kind: 'row', table, lsn, key, ...(isNew && { old: old! }) }];
   }
 }
 

@@ -35,7 +35,7 @@ export class RekeyedRows {
   /**
    * Takes what the log has, and makes it forget.
    *
-   * @param scope `all` while rows are being copied, or still to be replayed; later only rows that are not settled can go wrong again
+   * @param scope `all` while rows are being copied, or still to be replayed; later only rows that were not settled before go wrong again
    */
   async note(scope: 'all' | 'unsettled'): Promise<void> {
     const { move, log } = this.rekeying;
@@ -44,11 +44,12 @@ export class RekeyedRows {
       for (const change of page)
         if (change.kind === 'row' && change.old)
           await target.query(
-            `INSERT INTO decomposition.rekeyed (service, table_name, key)
+            `INSERT INTO decomposition.rekeyed AS r (service, table_name, key)
              SELECT $1, $2, $3 WHERE $5 OR EXISTS (
-               SELECT FROM decomposition.rekeyed WHERE service = $1 AND table_name = $2 AND key = $4)
-             ON CONFLICT (service, table_name, key) DO UPDATE SET settled = false`,
-            [move.service.name, change.table, change.key, change.old, scope === 'all'],
+               SELECT FROM decomposition.rekeyed WHERE service = $1 AND table_name = $2 AND key = $4
+               AND (settled_at IS NULL OR settled_at > $6::pg_lsn))
+             ON CONFLICT (service, table_name, key) DO UPDATE SET settled_at = NULL WHERE r.settled_at < $6::pg_lsn`,
+            [move.service.name, change.table, change.key, change.old, scope === 'all', change.lsn],
           );
     await log.forget();
   }
@@ -63,7 +64,7 @@ export class RekeyedRows {
       throwIfStopped(move.signal);
       const { rows } = await move.databases.target.query<{ table: string; keys: Key[] }>(
         `SELECT table_name AS table, json_agg(to_json(key)) AS keys FROM (
-           SELECT table_name, key FROM decomposition.rekeyed WHERE service = $1 AND NOT settled
+           SELECT table_name, key FROM decomposition.rekeyed WHERE service = $1 AND settled_at IS NULL
            ORDER BY random() LIMIT ${BATCH}) AS batch
          GROUP BY table_name`,
         [move.service.name],
@@ -94,6 +95,9 @@ export class RekeyedRows {
         const there = texts((await source.query<{ key: Key }>(select)).rows);
         const free = keys.filter((key) => held.has(JSON.stringify(key)));
         const gone = keys.filter((key) => !there.has(JSON.stringify(key)));
+        // Of those that are held nothing can come before this, of those that are gone nothing is missed.
+        const { lsn } = (await source.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn'))
+          .rows[0]!;
         if (free.length > 0) await catchUp(HOLD_MS);
         await withConnection(move.databases[otherSide(from)], async (target) => {
           await target.query('BEGIN; SET LOCAL session_replication_role = replica');
@@ -109,7 +113,7 @@ export class RekeyedRows {
             throw error;
           }
         });
-        await this.markSettled(table, [...free, ...gone]);
+        await this.markSettled(table, [...free, ...gone], lsn);
       } catch (error) {
         // The stream is behind: another time. Nobody is to wait for that.
         if (!(error instanceof SplitError && error.code === 'timeout')) throw error;
@@ -119,12 +123,12 @@ export class RekeyedRows {
     });
   }
 
-  private async markSettled(table: Table, keys: readonly Key[]): Promise<void> {
+  private async markSettled(table: Table, keys: readonly Key[], lsn: string): Promise<void> {
     const { move } = this.rekeying;
     await move.databases.target.query(
-      `UPDATE decomposition.rekeyed SET settled = true WHERE service = $1 AND table_name = $2
+      `UPDATE decomposition.rekeyed SET settled_at = $4::pg_lsn WHERE service = $1 AND table_name = $2
        AND to_jsonb(key) IN (SELECT jsonb_array_elements($3::jsonb))`,
-      [move.service.name, fullName(table), JSON.stringify(keys)],
+      [move.service.name, fullName(table), JSON.stringify(keys), lsn],
     );
   }
 }

@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { type Table } from '../../catalogue/table.js';
 import { waitUntil, throwIfStopped } from '../../wait-until.js';
 import { type ChangedKeys, type ChangeLog } from '../stream.js';
-import { KeyChanges, type KeyChange } from './key-changes.js';
+import { KeyChanges, type KeyChange, type Message } from './key-changes.js';
 import { flushedLsn, serverVersion } from './server.js';
 import { advanceSlot } from './slots.js';
 
@@ -60,10 +60,10 @@ export class ReplicationChangeLog implements ChangeLog {
     };
     client.on('error', onError);
     try {
-      const open = async (): Promise<Buffer[] | undefined> => {
+      const open = async (): Promise<Message[] | undefined> => {
         await client.query('BEGIN');
         await client.query({
-          text: `DECLARE log NO SCROLL CURSOR FOR SELECT data FROM pg_logical_slot_peek_binary_changes(
+          text: `DECLARE log NO SCROLL CURSOR FOR SELECT lsn::text, data FROM pg_logical_slot_peek_binary_changes(
                    $1, $2, NULL, 'proto_version', '1', 'publication_names', $3${origin})`,
           values: [name, end, name],
         });
@@ -96,7 +96,7 @@ export class ReplicationChangeLog implements ChangeLog {
   }
 }
 
-async function fetchPage(client: pg.PoolClient): Promise<Buffer[]> {
-  const { rows } = await client.query<{ data: Buffer }>(`FETCH ${PAGE} FROM log`);
-  return rows.map(({ data }) => data);
+async function fetchPage(client: pg.PoolClient): Promise<Message[]> {
+  const { rows } = await client.query<Message>(`FETCH ${PAGE} FROM log`);
+  return rows;
 }
