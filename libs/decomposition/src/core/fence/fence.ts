@@ -1,13 +1,11 @@
 import type pg from 'pg';
 import { escapeLiteral } from 'pg';
-import { SplitError } from '../errors.js';
 import { quoted, type Table } from '../catalogue/table.js';
+import { lockedTransaction } from './locked-transaction.js';
 
 /** What a fenced table answers a write with. */
 export const FENCED = 'GV001';
 const TRIGGER = 'decomposition_fence';
-const LOCK_NOT_AVAILABLE = '55P03';
-const DEADLOCK = '40P01';
 
 /**
  * `replica` sessions pass, because such triggers do not fire for them: those of logical replication, and the tool's own. So does the
@@ -37,6 +35,9 @@ export interface FenceOptions {
   lockTimeoutMs?: number;
   /** For all attempts. */
   timeoutMs?: number;
+  /** Done in the same transaction, with the tables locked; what it throws undoes the fence. May be called once an attempt. */
+  within?: (client: pg.ClientBase) => Promise<void>;
+  signal?: AbortSignal;
 }
 
 /**
@@ -46,30 +47,12 @@ export interface FenceOptions {
  * @throws SplitError `timeout` when a transaction does not end; nothing is fenced then that was not before
  */
 export async function fence(pool: pg.Pool, tables: readonly Fenceable[], options: FenceOptions): Promise<void> {
-  const { reason, dual = false, lockTimeoutMs = 300, timeoutMs = 5000 } = options;
-  const deadline = Date.now() + timeoutMs;
+  const { reason, dual = false, within } = options;
   await prepareFence(pool);
-  for (;;) {
-    try {
-      await inTransaction(pool, async (client) => {
-        await client.query(`SET LOCAL lock_timeout = ${lockTimeoutMs}; SET LOCAL statement_timeout = ${timeoutMs}`);
-        await client.query(`LOCK TABLE ${tables.map(quoted).join(', ')} IN SHARE ROW EXCLUSIVE MODE`);
-        for (const table of tables)
-          await fenceTable(client, table, `${escapeLiteral(reason)}, '${dual ? 'dual' : ''}'`);
-      });
-      return;
-    } catch (error) {
-      const { code } = error as { code?: string };
-      if (code !== LOCK_NOT_AVAILABLE && code !== DEADLOCK) throw error;
-      if (Date.now() > deadline)
-        throw new SplitError(
-          'timeout',
-          `A transaction has held ${tables.map(({ name }) => name).join(', ')} for ${timeoutMs} ms: the tables cannot be closed to writes.`,
-          'Look for long transactions in pg_stat_activity (xact_start), let them end, and run the verb again.',
-          { cause: error },
-        );
-    }
-  }
+  await lockedTransaction(pool, tables, options, async (client) => {
+    for (const table of tables) await fenceTable(client, table, `${escapeLiteral(reason)}, '${dual ? 'dual' : ''}'`);
+    await within?.(client);
+  });
 }
 
 /** What has to be there before the first fence; makes the fence itself quick. */
@@ -119,18 +102,4 @@ async function fenceTable(client: pg.ClientBase, table: Fenceable, args: string)
     statements.push(...rows.map(({ leaf }) => make(`${TRIGGER}_truncate`, 'TRUNCATE', 'STATEMENT', leaf)));
   }
   await client.query(statements.join(';\n'));
-}
-
-async function inTransaction(pool: pg.Pool, work: (client: pg.ClientBase) => Promise<void>): Promise<void> {
-  const client = await pool.connect();
-  try {
-    await client.query('BEGIN');
-    await work(client);
-    await client.query('COMMIT');
-    client.release();
-  } catch (error) {
-    await client.query('ROLLBACK').catch(() => undefined);
-    client.release(true);
-    throw error;
-  }
 }

@@ -22,6 +22,8 @@ const COLUMN_OF = {
 
 /** What may change; `strategy` is chosen once. */
 export type MoveChange = Partial<Pick<MoveState, keyof typeof COLUMN_OF>>;
+/** What must still be so. An epoch stands for the whole row: nobody has changed it since. */
+export type MoveExpectation = MoveChange & { epoch?: number };
 
 /** Reads one service's state from its target database. @returns undefined when there is none, or no schema for it */
 export async function readMove(target: Queryable, service: string): Promise<MoveState | undefined> {
@@ -61,11 +63,11 @@ export class MoveStore {
    * @param from what must still be so
    * @throws SplitError `busy` when it is not
    */
-  async change(change: MoveChange, from: MoveChange = {}, client: Queryable = this.target): Promise<MoveState> {
+  async change(change: MoveChange, from: MoveExpectation = {}, client: Queryable = this.target): Promise<MoveState> {
     const values: unknown[] = [this.service];
     const term = ([key, value]: [string, unknown], compare: string): string => {
       values.push(value);
-      return `${COLUMN_OF[key as keyof typeof COLUMN_OF]} ${compare} $${values.length}`;
+      return `${key === 'epoch' ? key : COLUMN_OF[key as keyof typeof COLUMN_OF]} ${compare} $${values.length}`;
     };
     const sets = Object.entries(change).map((entry) => term(entry, '='));
     const wheres = Object.entries(from).map((entry) => term(entry, 'IS NOT DISTINCT FROM'));

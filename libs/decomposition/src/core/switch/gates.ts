@@ -1,0 +1,114 @@
+import { SplitError } from '../errors.js';
+import { type Move } from '../move.js';
+import { type MoveState, type Phase } from '../state/move-state.js';
+import { type Stream } from '../stream/stream.js';
+import { awaitEpoch, readParticipants } from './participants.js';
+import { type SwitchTools } from './tools.js';
+
+/** A condition of a step; all are looked at, so that one refusal names all that is missing. */
+export interface Gate {
+  name: 'phase' | 'verified' | 'stream' | 'lag' | 'participants' | 'schema' | 'source';
+  ok: boolean;
+  /** What was found. */
+  reason: string;
+  /** What would open it; empty when it is open. */
+  next: string;
+}
+
+/** How old a clean verification may be. */
+export const MAX_VERIFIED_AGE_MS = 60 * 60 * 1000;
+export const MAX_LAG_S = 1;
+const PARTICIPANTS_TIMEOUT_MS = 2000;
+
+function gate(name: Gate['name'], ok: boolean, reason: string, next: string): Gate {
+  return { name, ok, reason, next: ok ? '' : next };
+}
+
+export function phaseGate({ phase, writes }: MoveState, wanted: Phase): Gate {
+  const ok = phase === wanted && writes !== 'paused';
+  const before: Record<Phase, string> = {
+    created: 'Run `copy`.',
+    copying: 'Let `copy` come to its end; running it again goes on.',
+    in_step: 'Run `switch-writes` first.',
+    switched: 'Run `reverse` first.',
+    completed: 'The move is completed: there is no way back from it.',
+  };
+  return gate(
+    'phase',
+    ok,
+    `phase ${phase}, writes ${writes}`,
+    writes === 'paused' ? 'A run was cut short: run `reverse`, or its verb again.' : before[phase],
+  );
+}
+
+export function verifiedGate({ verifiedAt }: MoveState, now = Date.now()): Gate {
+  const ok = verifiedAt !== null && now - verifiedAt.getTime() <= MAX_VERIFIED_AGE_MS;
+  const reason = verifiedAt
+    ? `last verified clean at ${verifiedAt.toISOString()}`
+    : 'not verified, or not clean when it was';
+  return gate('verified', ok, reason, 'Run `verify`: it must be clean and no older than an hour.');
+}
+
+/** Two gates: that changes flow at all, and how fast. */
+export async function streamGates(stream: Stream, maxLagS = MAX_LAG_S): Promise<Gate[]> {
+  const next = 'Look at `status`, and at the log of the server that changes go to.';
+  try {
+    const { seconds, pending, pendingUnit } = await stream.lag();
+    if (seconds === null) return [gate('stream', false, 'nothing is being followed', next)];
+    return [
+      gate('stream', true, 'changes flow', ''),
+      gate(
+        'lag',
+        seconds <= maxLagS,
+        `${seconds.toFixed(1)} s behind, ${pending} ${pendingUnit} waiting`,
+        `Wait until it is at most ${maxLagS} s behind.`,
+      ),
+    ];
+  } catch (error) {
+    return [gate('stream', false, (error as Error).message, next)];
+  }
+}
+
+/** Those that are alive must act by the state as it is; that there are none is legal, and said. */
+export async function participantsGate(move: Move, { epoch }: MoveState): Promise<Gate> {
+  const { participants, missing } = await awaitEpoch(move, epoch, PARTICIPANTS_TIMEOUT_MS);
+  const { gone } = await readParticipants(move);
+  const counted = participants.length === 0 ? 'nobody takes part' : `${participants.length} take part`;
+  const reason =
+    missing.length > 0
+      ? `${missing.map(({ instance }) => instance).join(', ')} does not act by the present state`
+      : gone.length > 0
+        ? `${counted}; not heard of lately: ${gone.join(', ')}`
+        : counted;
+  return gate('participants', missing.length === 0, reason, 'Look whether it reaches the target database, or stop it.');
+}
+
+export async function schemaGate(move: Move, tools: Pick<SwitchTools, 'driftOf'>): Promise<Gate> {
+  const drift = await tools.driftOf(move);
+  return gate(
+    'schema',
+    drift.length === 0,
+    drift.length === 0 ? 'the tables look the same on both sides' : drift.join('; '),
+    'Make the same change on the other side.',
+  );
+}
+
+export async function sourceGate({ databases }: Move): Promise<Gate> {
+  try {
+    await databases.source.query('SELECT 1');
+    return gate('source', true, 'the source answers', '');
+  } catch (error) {
+    return gate('source', false, (error as Error).message, 'Look whether its server runs.');
+  }
+}
+
+/** @throws SplitError `refused` naming all gates that do not hold */
+export function assertOpen(verb: string, service: string, gates: readonly Gate[]): void {
+  const shut = gates.filter(({ ok }) => !ok);
+  if (shut.length === 0) return;
+  throw new SplitError(
+    'refused',
+    `\`${verb}\` of ${service} is refused: ${shut.map(({ name, reason }) => `${name} (${reason})`).join('; ')}.`,
+    [...new Set(shut.map(({ next }) => next))].join(' '),
+  );
+}

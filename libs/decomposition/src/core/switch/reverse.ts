@@ -1,0 +1,163 @@
+import { SplitError } from '../errors.js';
+import { prepareFence } from '../fence/fence.js';
+import { type Move } from '../move.js';
+import { type MoveState } from '../state/move-state.js';
+import { assertOpen, type Gate, participantsGate, phaseGate, schemaGate, sourceGate, streamGates } from './gates.js';
+import { type Parts, readParts } from './parts.js';
+import { Pause, PAUSE_TIMEOUT_MS } from './pause.js';
+import { reportOf, type SwitchReport } from './report.js';
+import { calmly, type Handlers, runSteps, type Run, type VerbOptions } from './run.js';
+import { isStuck, settle } from './settle.js';
+import { closeSide, openSource } from './sides.js';
+import { REVERSE_STEPS, type ReverseStep } from './steps.js';
+import { REVERSED, takeBackReverse, takeBackSwitch } from './take-back.js';
+import { listed, type SwitchTools } from './tools.js';
+import { withTurn } from './turn.js';
+import { within } from './until.js';
+
+export interface ReverseOptions extends VerbOptions {
+  /** How long writes may stand still; afterwards all is taken back. Milliseconds, default 5000. */
+  pauseTimeoutMs?: number;
+  /**
+   * Goes on without instances that do not pause. Their writes fail until they have heard of it; no row is lost. Default false.
+   */
+  force?: boolean;
+}
+
+const VERB = 'reverse';
+/** Before the pause, while writes go on. */
+const CATCH_UP_MS = 10_000;
+
+/**
+ * Back to the shared database, from wherever the move is: reads go to the source again; a switch that was cut short is taken back;
+ * after a switch the source, which followed the target all the while, takes the writes again, with every row written since.
+ *
+ * @throws SplitError `refused` when there is no way back; `different`; `timeout`; `busy`; `interrupted`
+ */
+export async function reverse(move: Move, options: ReverseOptions): Promise<SwitchReport> {
+  if (options.dryRun) return rehearse(move, options.tools);
+  return withTurn(move, VERB, async (turn) => {
+    const run: Run = { ...options, move, verb: VERB, turn, times: [] };
+    const state = await move.state.read();
+    assertReversible(state);
+    const parts = await readParts(move, options.tools);
+    if (state.pausedFor === 'switch') {
+      const did = await takeBackSwitch(run, parts, 'A run was cut short.', { readPercent: 0 });
+      if (did === 'taken_back') return reportOf(run, did, []);
+    }
+    if (state.pausedFor === 'reverse' && (await takeBackReverse(run, parts, 'A run was cut short.')) === 'reversed')
+      return reportOf(run, 'reversed', []);
+    if ((await move.state.read()).phase === 'in_step') return readsBack(run, parts);
+    return perform(run, parts, options);
+  });
+}
+
+function assertReversible(state: MoveState): void {
+  if (state.phase === 'in_step' || state.phase === 'switched') return;
+  throw new SplitError(
+    'refused',
+    state.phase === 'completed'
+      ? `The move of ${state.service} is completed: its source follows no more.`
+      : `The move of ${state.service} has not switched anything yet (phase ${state.phase}).`,
+    state.phase === 'completed' ? 'Restore a backup, or plan a move back.' : 'There is nothing to take back.',
+  );
+}
+
+async function rehearse(move: Move, tools: SwitchTools): Promise<SwitchReport> {
+  const state = await move.state.read();
+  assertReversible(state);
+  const report = reportOf(undefined, 'nothing', []);
+  if (state.pausedFor === 'switch') return { ...report, would: 'take back a switch that was cut short' };
+  if (state.phase === 'in_step')
+    return { ...report, would: state.readPercent > 0 ? 'let all reads go to the source' : '' };
+  const would = `let the source take the writes of ${state.service} again`;
+  return { ...report, would, gates: await gatesOf(move, await readParts(move, tools), tools, false) };
+}
+
+async function readsBack(run: Run, parts: Parts): Promise<SwitchReport> {
+  const { move } = run;
+  const { readPercent } = await move.state.read();
+  const stuck = await isStuck(move, parts);
+  if (readPercent > 0) {
+    await move.state.change({ readPercent: 0 }, { phase: 'in_step', writes: 'source' });
+    await move.state.journal(VERB, 'reads-back', { from: readPercent });
+  }
+  await settle(move, parts);
+  return reportOf(run, readPercent > 0 ? 'reads_back' : stuck ? 'taken_back' : 'nothing', []);
+}
+
+async function gatesOf(move: Move, parts: Parts, tools: SwitchTools, force: boolean): Promise<Gate[]> {
+  const state = await move.state.read();
+  return [
+    phaseGate(state, 'switched'),
+    await sourceGate(move),
+    // How far behind it may be is a matter of time only: it is waited for before anything is paused.
+    ...(await streamGates(parts.reverse, Infinity)),
+    await schemaGate(move, tools),
+    ...(force ? [] : [await participantsGate(move, state)]),
+  ];
+}
+
+async function perform(run: Run, parts: Parts, options: ReverseOptions): Promise<SwitchReport> {
+  const { move, tools } = run;
+  await settle(move, parts);
+  const gates = await gatesOf(move, parts, tools, options.force ?? false);
+  assertOpen(VERB, move.service.name, gates);
+  const pause = new Pause(move, options.pauseTimeoutMs ?? PAUSE_TIMEOUT_MS);
+  const failure = await runSteps(run, REVERSE_STEPS, handlersOf(run, parts, pause, options.force ?? false));
+  if (!failure) return reportOf(run, 'reversed', gates, pause);
+  const { step, error } = failure;
+  if (step === 'settle') throw error;
+  if (step === 'prepare') {
+    await calmly(run, parts).parts.forward.end();
+    throw error;
+  }
+  const because = error instanceof SplitError ? error.message : `${step}: ${String(error)}.`;
+  if ((await takeBackReverse(run, parts, because)) === 'reversed') return reportOf(run, 'reversed', gates, pause);
+  throw error;
+}
+
+function handlersOf(run: Run, parts: Parts, pause: Pause, force: boolean): Handlers<ReverseStep> {
+  const { move, tools } = run;
+  const { forward, reverse: back } = parts;
+  return {
+    prepare: async () => {
+      await prepareFence(move.databases.source);
+      await prepareFence(move.databases.target);
+      await forward.capture();
+      await back.catchUp(CATCH_UP_MS, move.signal);
+    },
+    pause: () => pause.begin({ pausedFor: 'reverse' }, { phase: 'switched', writes: 'target' }, force),
+    'fence-target': async () => {
+      await closeSide(move, parts, 'target', { epoch: pause.epoch, timeoutMs: pause.left() });
+      if (parts.dual) await closeSide(move, parts, 'source', { epoch: pause.epoch, timeoutMs: pause.left() });
+    },
+    drain: () => back.catchUp(pause.left(), move.signal),
+    sequences: async () => {
+      await within(move, pause.left(), 'Advancing sequences', (hurried) => tools.advanceSequences(hurried, 'source'));
+    },
+    'verify-delta': async () => {
+      const found = await within(move, pause.left(), 'The last comparison', (hurried) =>
+        tools.verifyDelta(hurried, 'target'),
+      );
+      if (found.length > 0)
+        throw new SplitError(
+          'different',
+          `The sides differ in what changed last; all was taken back:\n${listed(found)}`,
+          'Run `verify --repair`, and look for who writes to the source.',
+        );
+    },
+    'hand-over': async () => {
+      await back.stop();
+      await forward.skipToNow();
+      // Nothing can come before the source is open; a run that is killed right after that leaves the target in step.
+      await forward.start();
+    },
+    'open-source': () => openSource(move, parts, pause.epoch, pause.left()),
+    resume: async () => {
+      pause.end(await move.state.change(REVERSED, { epoch: pause.epoch }));
+      return { pause_ms: pause.ms, participants: pause.participants };
+    },
+    settle: () => settle(move, calmly(run, parts).parts),
+  };
+}

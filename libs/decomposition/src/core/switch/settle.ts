@@ -1,0 +1,41 @@
+import { fencedTables } from '../fence/fence.js';
+import { type Move } from '../move.js';
+import { noteKeys, validateKeys } from './cut-keys.js';
+import { type Parts } from './parts.js';
+import { letHalvesIn, openSource, restoreMissingKeys } from './sides.js';
+
+const OPEN_TIMEOUT_MS = 5000;
+
+/**
+ * Makes everything fit a state at rest, whatever a run that was cut short has left: the side that takes writes is open and followed by
+ * the other, nothing flows the other way, foreign keys are where they belong. Does nothing while writes are paused.
+ *
+ * @returns for the journal
+ */
+export async function settle(move: Move, parts: Parts): Promise<object> {
+  const { phase, writes, epoch } = await move.state.read();
+  const { forward, reverse, keys } = parts;
+  if (phase === 'in_step' && writes === 'source') {
+    await openSource(move, parts, epoch, OPEN_TIMEOUT_MS);
+    await forward.start();
+    await reverse.end();
+    await letHalvesIn(move, parts, 'target');
+    await restoreMissingKeys(move, parts);
+    const dangling = await validateKeys(move, keys);
+    await noteKeys(move, keys);
+    for (const line of dangling) move.progress.note(`A foreign key does not hold for all rows: ${line}`);
+    return dangling.length > 0 ? { dangling } : {};
+  }
+  if (phase === 'switched' && writes === 'target') {
+    await reverse.start();
+    await forward.end();
+    await letHalvesIn(move, parts, 'source');
+    await noteKeys(move, keys);
+  }
+  return {};
+}
+
+/** Whether the source is closed although the state says that it takes writes. */
+export async function isStuck({ databases: { source } }: Move, { tables }: Parts): Promise<boolean> {
+  return (await fencedTables(source, tables.source)).length > 0;
+}

@@ -1,0 +1,119 @@
+import { SplitError } from '../errors.js';
+import { fence, fencedTables, unfence } from '../fence/fence.js';
+import { inTransaction, lockedTransaction } from '../fence/locked-transaction.js';
+import { type Move } from '../move.js';
+import { type Side } from '../side.js';
+import { type MoveState } from '../state/move-state.js';
+import { type MoveChange, type MoveExpectation } from '../state/move-store.js';
+import { cutKeys, missingKeys, restoreKeys } from './cut-keys.js';
+import { type Parts } from './parts.js';
+
+/**
+ * Opening and closing sides, safe against a run that has lost its turn and does not know it yet (stopped, or cut off, between two
+ * statements). The target opens in the transaction that changes the state. The source is another database, so whoever opens it locks
+ * its tables first and looks then whether the epoch is still its own; and whoever takes over makes a new epoch first (`claim`) and
+ * locks the source's tables then. So a run that still sees its own epoch has the lock, and the next one finds what it did.
+ */
+
+export const CLOSED: Readonly<Record<Side, string>> = {
+  source: 'Its service has a database of its own now, or is about to get one.',
+  target: 'Its service still works on the shared database.',
+};
+
+/** Makes the move this run's: what another run still has in mind fails from here on. */
+export function claim(move: Move, from: MoveExpectation): Promise<MoveState> {
+  return move.state.change({}, from);
+}
+
+/** @throws SplitError `busy` when another run has taken over */
+async function assertEpoch(move: Move, epoch: number): Promise<void> {
+  const now = await move.state.read();
+  if (now.epoch === epoch) return;
+  throw new SplitError(
+    'busy',
+    `The move of ${move.service.name} is not as it was (phase ${now.phase}, writes ${now.writes}): another run has taken over.`,
+    'Look at `status`, and run the verb again.',
+  );
+}
+
+/** Closes a side to all writes; the source also loses the foreign keys that the split cuts, in the same transaction. */
+export async function closeSide(
+  move: Move,
+  parts: Parts,
+  side: Side,
+  { epoch, timeoutMs }: { epoch: number; timeoutMs: number },
+): Promise<void> {
+  await fence(move.databases[side], parts.tables[side], {
+    reason: CLOSED[side],
+    dual: false,
+    timeoutMs,
+    signal: move.signal,
+    within: async (client) => {
+      await assertEpoch(move, epoch);
+      if (side === 'source') await cutKeys(client, parts.keys);
+    },
+  });
+}
+
+/** After a switch the closed side takes the halves of participants that write both. */
+export async function letHalvesIn(move: Move, { dual, tables }: Parts, side: Side): Promise<void> {
+  if (dual) await fence(move.databases[side], tables[side], { reason: CLOSED[side], dual: true, timeoutMs: 10_000 });
+}
+
+/**
+ * Opens the source, with the foreign keys that were cut back in place, unless somebody's transaction does not let them: then without,
+ * and they are made again later. Idempotent; waits for nobody when it is open.
+ *
+ * @param epoch this run's
+ * @throws SplitError `busy` when another run has taken over, `timeout`
+ */
+export async function openSource(move: Move, { tables, keys }: Parts, epoch: number, timeoutMs: number): Promise<void> {
+  const { source } = move.databases;
+  const open = (withKeys: boolean, ms: number): Promise<void> =>
+    lockedTransaction(source, tables.source, { timeoutMs: ms }, async (client) => {
+      await assertEpoch(move, epoch);
+      if (withKeys) await restoreKeys(client, keys);
+      await unfence(client, tables.source);
+    });
+  if ((await fencedTables(source, tables.source)).length === 0 && !(await missingKeys(move, keys))) return;
+  if (keys.length > 0) {
+    try {
+      return await open(true, timeoutMs / 2);
+    } catch (error) {
+      if (error instanceof SplitError && error.code === 'busy') throw error;
+    }
+  }
+  await open(false, timeoutMs);
+}
+
+/** Opens the target and changes the state in one transaction. @throws SplitError `busy`, `timeout` */
+export function openTarget(
+  move: Move,
+  { tables }: Parts,
+  change: MoveChange,
+  from: MoveExpectation,
+  timeoutMs: number,
+): Promise<MoveState> {
+  return lockedTransaction(move.databases.target, tables.target, { timeoutMs }, async (client) => {
+    await unfence(client, tables.target);
+    return move.state.change(change, from, client);
+  });
+}
+
+/** Whether anything of the source is open, for certain: who is about to open it is waited for. To be asked after `claim`. */
+export async function sourceIsOpen({ databases: { source } }: Move, { tables }: Parts): Promise<boolean> {
+  const all = tables.source.length;
+  if ((await fencedTables(source, tables.source)).length < all) return true;
+  return lockedTransaction(source, tables.source, {}, async (client) => {
+    return (await fencedTables(client, tables.source)).length < all;
+  });
+}
+
+/** Makes keys again that `openSource` could not. */
+export async function restoreMissingKeys(move: Move, { keys }: Parts): Promise<void> {
+  if (!(await missingKeys(move, keys))) return;
+  await inTransaction(move.databases.source, async (client) => {
+    await client.query('SET LOCAL lock_timeout = 2000');
+    await restoreKeys(client, keys);
+  });
+}
