@@ -24,6 +24,12 @@ const FUNCTION = `
       HINT = 'Write to the database that the move says; npm run split -- status shows it.';
   END $$`;
 
+/** All that the fence made for the tables named in $1. */
+const TRIGGERS = `
+  FROM unnest($1::text[]) AS wanted (name) JOIN pg_trigger t
+    ON t.tgrelid = wanted.name::regclass OR t.tgrelid IN (SELECT relid FROM pg_partition_tree(wanted.name::regclass))
+  WHERE t.tgname LIKE '${TRIGGER}%' AND t.tgparentid = 0`;
+
 type Fenceable = Pick<Table, 'schema' | 'name' | 'partitioned'>;
 
 export interface FenceOptions {
@@ -66,10 +72,16 @@ export async function prepareFence(pool: pg.Pool): Promise<void> {
  */
 export async function unfence(client: pg.ClientBase, tables: readonly Fenceable[]): Promise<void> {
   const { rows } = await client.query<{ sql: string }>(
-    `SELECT format('ALTER TABLE %s DISABLE TRIGGER %I', t.tgrelid::regclass, t.tgname) AS sql
-     FROM unnest($1::text[]) AS wanted (name) JOIN pg_trigger t
-       ON t.tgrelid = wanted.name::regclass OR t.tgrelid IN (SELECT relid FROM pg_partition_tree(wanted.name::regclass))
-     WHERE t.tgname LIKE '${TRIGGER}%' AND t.tgparentid = 0 AND t.tgenabled <> 'D'`,
+    `SELECT format('ALTER TABLE %s DISABLE TRIGGER %I', t.tgrelid::regclass, t.tgname) AS sql ${TRIGGERS} AND t.tgenabled <> 'D'`,
+    [tables.map(quoted)],
+  );
+  for (const { sql } of rows) await client.query(sql);
+}
+
+/** Takes the fence itself away, when it will not be needed again. Waits for readers, too. Idempotent. */
+export async function removeFence(client: pg.ClientBase, tables: readonly Fenceable[]): Promise<void> {
+  const { rows } = await client.query<{ sql: string }>(
+    `SELECT format('DROP TRIGGER %I ON %s', t.tgname, t.tgrelid::regclass) AS sql ${TRIGGERS}`,
     [tables.map(quoted)],
   );
   for (const { sql } of rows) await client.query(sql);

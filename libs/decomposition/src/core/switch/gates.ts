@@ -7,7 +7,7 @@ import { type SwitchTools } from './tools.js';
 
 /** A condition of a step; all are looked at, so that one refusal names all that is missing. */
 export interface Gate {
-  name: 'phase' | 'verified' | 'stream' | 'lag' | 'participants' | 'schema' | 'source';
+  name: 'phase' | 'verified' | 'stream' | 'lag' | 'participants' | 'schema' | 'source' | 'dependents';
   ok: boolean;
   /** What was found. */
   reason: string;
@@ -20,7 +20,7 @@ export const MAX_VERIFIED_AGE_MS = 60 * 60 * 1000;
 export const MAX_LAG_S = 1;
 const PARTICIPANTS_TIMEOUT_MS = 2000;
 
-function gate(name: Gate['name'], ok: boolean, reason: string, next: string): Gate {
+export function gate(name: Gate['name'], ok: boolean, reason: string, next: string): Gate {
   return { name, ok, reason, next: ok ? '' : next };
 }
 
@@ -84,7 +84,7 @@ export async function participantsGate(move: Move, { epoch }: MoveState): Promis
 }
 
 export async function schemaGate(move: Move, tools: Pick<SwitchTools, 'driftOf'>): Promise<Gate> {
-  const drift = await tools.driftOf(move);
+  const drift = await tools.driftOf(move).catch((error: Error) => [error.message]);
   return gate(
     'schema',
     drift.length === 0,
@@ -100,6 +100,11 @@ export async function sourceGate({ databases }: Move): Promise<Gate> {
   } catch (error) {
     return gate('source', false, (error as Error).message, 'Look whether its server runs.');
   }
+}
+
+/** Before anything else is asked of it. @throws SplitError `refused` */
+export async function assertSourceThere(verb: string, move: Move): Promise<void> {
+  assertOpen(verb, move.service.name, [await sourceGate(move)]);
 }
 
 /** @throws SplitError `refused` naming all gates that do not hold */

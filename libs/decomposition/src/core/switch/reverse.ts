@@ -2,13 +2,22 @@ import { SplitError } from '../errors.js';
 import { prepareFence } from '../fence/fence.js';
 import { type Move } from '../move.js';
 import { type MoveState } from '../state/move-state.js';
-import { assertOpen, type Gate, participantsGate, phaseGate, schemaGate, sourceGate, streamGates } from './gates.js';
+import {
+  assertOpen,
+  assertSourceThere,
+  type Gate,
+  participantsGate,
+  phaseGate,
+  schemaGate,
+  sourceGate,
+  streamGates,
+} from './gates.js';
 import { type Parts, readParts } from './parts.js';
 import { Pause, PAUSE_TIMEOUT_MS } from './pause.js';
 import { reportOf, type SwitchReport } from './report.js';
 import { calmly, type Handlers, runSteps, type Run, type VerbOptions } from './run.js';
 import { isStuck, settle } from './settle.js';
-import { closeSide, openSource } from './sides.js';
+import { assertEpoch, closeSide, openSource } from './sides.js';
 import { REVERSE_STEPS, type ReverseStep } from './steps.js';
 import { REVERSED, takeBackReverse, takeBackSwitch } from './take-back.js';
 import { listed, type SwitchTools } from './tools.js';
@@ -40,6 +49,7 @@ export async function reverse(move: Move, options: ReverseOptions): Promise<Swit
     const run: Run = { ...options, move, verb: VERB, turn, times: [] };
     const state = await move.state.read();
     assertReversible(state);
+    await assertSourceThere(VERB, move);
     const parts = await readParts(move, options.tools);
     if (state.pausedFor === 'switch') {
       const did = await takeBackSwitch(run, parts, 'A run was cut short.', { readPercent: 0 });
@@ -148,7 +158,9 @@ function handlersOf(run: Run, parts: Parts, pause: Pause, force: boolean): Handl
         );
     },
     'hand-over': async () => {
+      await assertEpoch(move, pause.epoch);
       await back.stop();
+      await assertEpoch(move, pause.epoch);
       await forward.skipToNow();
       // Nothing can come before the source is open; a run that is killed right after that leaves the target in step.
       await forward.start();

@@ -2,7 +2,7 @@ import { fencedTables } from '../fence/fence.js';
 import { type Move } from '../move.js';
 import { noteKeys, validateKeys } from './cut-keys.js';
 import { type Parts } from './parts.js';
-import { letHalvesIn, openSource, restoreMissingKeys } from './sides.js';
+import { assertEpoch, letHalvesIn, openSource, restoreMissingKeys } from './sides.js';
 
 const OPEN_TIMEOUT_MS = 5000;
 
@@ -18,6 +18,7 @@ export async function settle(move: Move, parts: Parts): Promise<object> {
   if (phase === 'in_step' && writes === 'source') {
     await openSource(move, parts, epoch, OPEN_TIMEOUT_MS);
     await forward.start();
+    await assertEpoch(move, epoch);
     await reverse.end();
     await letHalvesIn(move, parts, 'target');
     await restoreMissingKeys(move, parts);
@@ -28,6 +29,7 @@ export async function settle(move: Move, parts: Parts): Promise<object> {
   }
   if (phase === 'switched' && writes === 'target') {
     await reverse.start();
+    await assertEpoch(move, epoch);
     await forward.end();
     await letHalvesIn(move, parts, 'source');
     await noteKeys(move, keys);

@@ -25,8 +25,13 @@ export function claim(move: Move, from: MoveExpectation): Promise<MoveState> {
   return move.state.change({}, from);
 }
 
-/** @throws SplitError `busy` when another run has taken over */
-async function assertEpoch(move: Move, epoch: number): Promise<void> {
+/**
+ * To be asked right before what another run could not undo. A log that is skipped or ended cannot be locked as tables can: there a
+ * moment remains, and only a run that lost its connection in that very moment, and slept through another one's whole switch, could use it.
+ *
+ * @throws SplitError `busy` when another run has taken over
+ */
+export async function assertEpoch(move: Move, epoch: number): Promise<void> {
   const now = await move.state.read();
   if (now.epoch === epoch) return;
   throw new SplitError(

@@ -22,7 +22,7 @@ export const TAKE_BACK_SWITCH_STEPS = ['claim', 'open-source', 'resume', 'settle
 
 /**
  * The state is kept in the target, so opening the source and saying so are two transactions. In this order both sides may be closed
- * in between; in the other order a participant would be sent to a source that is closed, or both would be open.
+ * in between; in the other order participants would be sent to a source that is closed.
  */
 export const REVERSE_STEPS = [
   'prepare',
@@ -44,9 +44,17 @@ export const TAKE_BACK_REVERSE_STEPS = ['claim', 'open-target', 'settle'] as con
 /** On from anywhere after `open-source`. */
 export const FINISH_REVERSE_STEPS = ['claim', 'resume', 'settle'] as const;
 
+/** The end: from `conclude` on there is no way back. */
+export const COMPLETE_STEPS = ['verify', 'conclude', 'end-streams', 'retire', 'schedule'] as const;
+/** Once the tables have been aside for long enough. */
+export const DROP_STEPS = ['drop', 'tidy'] as const;
+
 export type SwitchStep = (typeof SWITCH_STEPS)[number];
 export type TakeBackSwitchStep = (typeof TAKE_BACK_SWITCH_STEPS)[number];
 export type ReverseStep = (typeof REVERSE_STEPS)[number];
 export type TakeBackReverseStep = (typeof TAKE_BACK_REVERSE_STEPS)[number];
 export type FinishReverseStep = (typeof FINISH_REVERSE_STEPS)[number];
-export type StepName = SwitchStep | TakeBackSwitchStep | ReverseStep | TakeBackReverseStep | FinishReverseStep;
+export type CompleteStep = (typeof COMPLETE_STEPS)[number];
+export type DropStep = (typeof DROP_STEPS)[number];
+export type StepName =
+  SwitchStep | TakeBackSwitchStep | ReverseStep | TakeBackReverseStep | FinishReverseStep | CompleteStep | DropStep;

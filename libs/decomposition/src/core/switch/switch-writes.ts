@@ -3,6 +3,7 @@ import { fence, fencedTables, prepareFence } from '../fence/fence.js';
 import { type Move } from '../move.js';
 import {
   assertOpen,
+  assertSourceThere,
   type Gate,
   participantsGate,
   phaseGate,
@@ -16,7 +17,7 @@ import { Pause, PAUSE_TIMEOUT_MS } from './pause.js';
 import { reportOf, type SwitchReport } from './report.js';
 import { calmly, type Handlers, runSteps, type Run, type VerbOptions } from './run.js';
 import { settle } from './settle.js';
-import { CLOSED, closeSide, openTarget } from './sides.js';
+import { assertEpoch, CLOSED, closeSide, openTarget } from './sides.js';
 import { SWITCH_STEPS, type SwitchStep } from './steps.js';
 import { takeBackSwitch } from './take-back.js';
 import { listed, type SwitchTools } from './tools.js';
@@ -39,6 +40,7 @@ const VERB = 'switch-writes';
  */
 export async function switchWrites(move: Move, options: SwitchWritesOptions): Promise<SwitchReport> {
   if (options.dryRun) {
+    await assertSourceThere(VERB, move);
     const parts = await readParts(move, options.tools);
     const gates = await gatesOf(move, parts, options.tools);
     return {
@@ -52,6 +54,7 @@ export async function switchWrites(move: Move, options: SwitchWritesOptions): Pr
     if (!['in_step', 'switched'].includes(state.phase)) assertOpen(VERB, state.service, [phaseGate(state, 'in_step')]);
     if (state.pausedFor === 'reverse')
       throw new SplitError('refused', `A reverse of ${state.service} was cut short.`, 'Run `reverse` to finish it.');
+    await assertSourceThere(VERB, move);
     const parts = await readParts(move, options.tools);
     const before =
       state.writes === 'paused' ? await takeBackSwitch(run, parts, 'A run was cut short.') : await atRest(move, parts);
@@ -130,7 +133,9 @@ function handlersOf(run: Run, parts: Parts, pause: Pause): Handlers<SwitchStep> 
         );
     },
     'hand-over': async () => {
+      await assertEpoch(move, pause.epoch);
       await forward.stop();
+      await assertEpoch(move, pause.epoch);
       await reverse.skipToNow();
     },
     flip: async () => {
