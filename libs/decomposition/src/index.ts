@@ -35,3 +35,8 @@ export { plainJson, type Trouble, type WatchEvent } from './core/watch/watch-eve
 export { WatchMetrics } from './core/watch/watch-metrics.js';
 export { create, type CreateOptions, type CreateReport } from './core/create/create.js';
 export { driftOf } from './core/create/drift.js';
+export { dropDeferred, makeDeferred, type DeferredOptions } from './core/create/deferred.js';
+export { backup, type BackupOptions } from './core/backup/backup.js';
+export { type Manifest } from './core/backup/manifest.js';
+export { restore, type RestoreOptions } from './core/backup/restore.js';
+export { verifyBackup } from './core/backup/verify-backup.js';
