@@ -38,10 +38,21 @@ export interface VerifyOptions {
  * Compares the two sides of a move, while it is in use. A difference is only what still stands once the stream has caught up past the
  * reading. When there is none, the move is verified as of the moment that this began; the first one found takes that away.
  *
- * @throws SplitError `refused` before the copy and after the end, `busy` beside another one, `timeout` when the stream does not catch up
+ * @throws SplitError `refused` before the copy and after the end, `busy` beside another one, `timeout` when the stream does not catch up,
+ * `interrupted` when told to stop
  */
-export function verify(move: Move, options: VerifyOptions): Promise<Verification> {
-  return withVerifyLock(move, async () => run(move, comparable(await move.state.read()), options));
+export async function verify(move: Move, options: VerifyOptions): Promise<Verification> {
+  try {
+    return await withVerifyLock(move, async () => run(move, comparable(await move.state.read()), options));
+  } catch (error) {
+    if (!move.signal.aborted) throw error;
+    throw new SplitError(
+      'interrupted',
+      `The verification of ${move.service.name} was told to stop.`,
+      'Run `verify` again: what was found equal is not compared again.',
+      { cause: error },
+    );
+  }
 }
 
 function comparable(state: MoveState): MoveState {
