@@ -1,4 +1,4 @@
-import { fence, fencedTables } from '../../src/core/fence/fence.js';
+import { fencedTables } from '../../src/core/fence/fence.js';
 import { type Side } from '../../src/core/side.js';
 import { type SwitchTools } from '../../src/core/switch/tools.js';
 import { plainTools } from './plain-tools.js';
@@ -71,11 +71,4 @@ export async function switchCase(options: Partial<SmallMoveOptions> = {}): Promi
       await small.drop();
     },
   };
-}
-
-/** Brings a case back to phase in_step, whatever was done to it. */
-export async function backInStep({ move, source, target, streams }: SwitchCase): Promise<void> {
-  await fence(target, await move.tables('target'), { reason: 'test', dual: true });
-  await source.query('UPDATE item SET amount = amount WHERE false');
-  await streams.open(move, 'source').start();
 }

@@ -141,9 +141,8 @@ class TriggerStream implements Stream {
   async end(): Promise<void> {
     for (const table of await this.move.tables(this.from))
       await this.there.query(`DROP TRIGGER IF EXISTS zz_test_log ON ${quoted(table)}`);
-    await this.there.query(
-      'DROP TABLE IF EXISTS decomposition.test_stream; DROP TABLE IF EXISTS decomposition.test_changes',
-    );
+    // In the order in which the applier reads them.
+    await this.there.query('DROP TABLE IF EXISTS decomposition.test_changes, decomposition.test_stream');
   }
 }
 

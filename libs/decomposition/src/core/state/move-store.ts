@@ -20,6 +20,9 @@ const COLUMN_OF = {
   dropAfter: 'drop_after',
 } as const;
 
+/** What no participant has to know: a verification may end in the middle of a switch. */
+const QUIET = new Set<string>(['verifiedAt', 'dropAfter']);
+
 /** What may change; `strategy` is chosen once. */
 export type MoveChange = Partial<Pick<MoveState, keyof typeof COLUMN_OF>>;
 /** What must still be so. An epoch stands for the whole row: nobody has changed it since. */
@@ -59,6 +62,7 @@ export class MoveStore {
 
   /**
    * Changes the state in one statement, in the transaction of `client` if one is given, and tells participants when it is committed.
+   * A change of nothing makes a new epoch.
    *
    * @param from what must still be so
    * @throws SplitError `busy` when it is not
@@ -71,9 +75,11 @@ export class MoveStore {
     };
     const sets = Object.entries(change).map((entry) => term(entry, '='));
     const wheres = Object.entries(from).map((entry) => term(entry, 'IS NOT DISTINCT FROM'));
+    const quiet = sets.length > 0 && Object.keys(change).every((key) => QUIET.has(key));
     const { rows } = await client.query<MoveState>(
-      `WITH told AS (SELECT pg_notify('${MOVES_CHANNEL}', $1))
-       UPDATE decomposition.moves SET ${[...sets, 'epoch = epoch + 1', 'changed_at = clock_timestamp()'].join(', ')}
+      `WITH told AS (SELECT ${quiet ? '' : `pg_notify('${MOVES_CHANNEL}', $1)`})
+       UPDATE decomposition.moves
+       SET ${[...sets, ...(quiet ? [] : ['epoch = epoch + 1']), 'changed_at = clock_timestamp()'].join(', ')}
        FROM told WHERE ${['service = $1', ...wheres].join(' AND ')} RETURNING ${COLUMNS}`,
       values,
     );

@@ -15,10 +15,9 @@ import {
 import { awaitEpoch } from './participants.js';
 import { streamsOf } from './parts.js';
 import { dependentsOf, dropRetired, retire, retiredTables, tablesInPlace, tidy } from './retire.js';
-import { type Handlers, runSteps, type Run, type StepTime, type VerbOptions } from './run.js';
+import { asOnlyRun, type Handlers, runSteps, type Run, type StepTime, type VerbOptions } from './run.js';
 import { COMPLETE_STEPS, type CompleteStep, DROP_STEPS, type DropStep, type StepName } from './steps.js';
 import { listed, type SwitchTools } from './tools.js';
-import { withTurn } from './turn.js';
 
 export interface CompleteOptions extends VerbOptions {
   /** How long the source's tables are kept aside. Milliseconds, default 7 days. */
@@ -53,11 +52,9 @@ const FOLLOW_TIMEOUT_MS = 5000;
  */
 export async function complete(move: Move, options: CompleteOptions): Promise<CompleteReport> {
   if (options.dryRun) return rehearse(move, options);
-  return withTurn(move, VERB, async (turn) => {
-    const run: Run = { ...options, move, verb: VERB, turn, times: [] };
+  return asOnlyRun(move, VERB, options, async (run, state) => {
     let gates: Gate[] = [];
     let did: CompleteReport['did'] = 'nothing';
-    const state = await move.state.read();
     if (state.phase !== 'completed') {
       gates = await gatesOf(move, state, options.tools);
       assertOpen(VERB, state.service, gates);

@@ -1,8 +1,8 @@
 import { SplitError } from '../errors.js';
-import { type Move } from '../move.js';
-import { type MoveState } from '../state/move-state.js';
 import { type MoveChange, type MoveExpectation } from '../state/move-store.js';
 import { awaitPause } from './participants.js';
+import { type Run } from './run.js';
+import { changeOwn } from './sides.js';
 
 /** How long writes may stand still before a switch is taken back. Milliseconds. */
 export const PAUSE_TIMEOUT_MS = 5000;
@@ -10,14 +10,12 @@ export const PAUSE_TIMEOUT_MS = 5000;
 /** While neither side takes writes. */
 export class Pause {
   private began = 0;
-  /** Of the state that paused. */
-  epoch = 0;
   participants = 0;
   /** From the change of state that pauses to the one that ends it. Milliseconds; null before that. */
   ms: number | null = null;
 
   constructor(
-    private readonly move: Move,
+    private readonly run: Run,
     private readonly timeoutMs: number,
   ) {}
 
@@ -27,11 +25,10 @@ export class Pause {
    */
   async begin(change: MoveChange, from: MoveExpectation, force = false): Promise<object> {
     this.began = performance.now();
-    const { epoch } = await this.move.state.change({ ...change, writes: 'paused' }, from);
-    this.epoch = epoch;
+    const { epoch } = await changeOwn(this.run, { ...change, writes: 'paused' }, from);
     // Some of it must be left for the rest.
     const patience = force ? Math.min(1000, this.timeoutMs / 2) : this.timeoutMs * 0.8;
-    const { participants, missing } = await awaitPause(this.move, epoch, patience);
+    const { participants, missing } = await awaitPause(this.run.move, epoch, patience);
     this.participants = participants.length;
     const late = missing.map(({ instance }) => instance);
     if (late.length > 0 && !force)
@@ -55,8 +52,9 @@ export class Pause {
     return left;
   }
 
-  end(state: MoveState): MoveState {
+  /** @returns for the journal */
+  end(): object {
     this.ms = Math.round((performance.now() - this.began) * 10) / 10;
-    return state;
+    return { pause_ms: this.ms, participants: this.participants };
   }
 }

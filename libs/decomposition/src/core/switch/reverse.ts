@@ -15,13 +15,12 @@ import {
 import { type Parts, readParts } from './parts.js';
 import { Pause, PAUSE_TIMEOUT_MS } from './pause.js';
 import { reportOf, type SwitchReport } from './report.js';
-import { calmly, type Handlers, runSteps, type Run, type VerbOptions } from './run.js';
+import { asOnlyRun, calmly, type Handlers, runSteps, type Run, type VerbOptions } from './run.js';
 import { isStuck, settle } from './settle.js';
-import { assertEpoch, closeSide, openSource } from './sides.js';
+import { assertOwn, changeOwn, closeSide, openSource } from './sides.js';
 import { REVERSE_STEPS, type ReverseStep } from './steps.js';
 import { REVERSED, takeBackReverse, takeBackSwitch } from './take-back.js';
 import { listed, type SwitchTools } from './tools.js';
-import { withTurn } from './turn.js';
 import { within } from './until.js';
 
 export interface ReverseOptions extends VerbOptions {
@@ -45,9 +44,7 @@ const CATCH_UP_MS = 10_000;
  */
 export async function reverse(move: Move, options: ReverseOptions): Promise<SwitchReport> {
   if (options.dryRun) return rehearse(move, options.tools);
-  return withTurn(move, VERB, async (turn) => {
-    const run: Run = { ...options, move, verb: VERB, turn, times: [] };
-    const state = await move.state.read();
+  return asOnlyRun(move, VERB, options, async (run, state) => {
     assertReversible(state);
     await assertSourceThere(VERB, move);
     const parts = await readParts(move, options.tools);
@@ -80,6 +77,7 @@ async function rehearse(move: Move, tools: SwitchTools): Promise<SwitchReport> {
   if (state.pausedFor === 'switch') return { ...report, would: 'take back a switch that was cut short' };
   if (state.phase === 'in_step')
     return { ...report, would: state.readPercent > 0 ? 'let all reads go to the source' : '' };
+  await assertSourceThere(VERB, move);
   const would = `let the source take the writes of ${state.service} again`;
   return { ...report, would, gates: await gatesOf(move, await readParts(move, tools), tools, false) };
 }
@@ -89,10 +87,10 @@ async function readsBack(run: Run, parts: Parts): Promise<SwitchReport> {
   const { readPercent } = await move.state.read();
   const stuck = await isStuck(move, parts);
   if (readPercent > 0) {
-    await move.state.change({ readPercent: 0 }, { phase: 'in_step', writes: 'source' });
+    await changeOwn(run, { readPercent: 0 });
     await move.state.journal(VERB, 'reads-back', { from: readPercent });
   }
-  await settle(move, parts);
+  await settle(run, parts);
   return reportOf(run, readPercent > 0 ? 'reads_back' : stuck ? 'taken_back' : 'nothing', []);
 }
 
@@ -110,10 +108,10 @@ async function gatesOf(move: Move, parts: Parts, tools: SwitchTools, force: bool
 
 async function perform(run: Run, parts: Parts, options: ReverseOptions): Promise<SwitchReport> {
   const { move, tools } = run;
-  await settle(move, parts);
+  await settle(run, parts);
   const gates = await gatesOf(move, parts, tools, options.force ?? false);
   assertOpen(VERB, move.service.name, gates);
-  const pause = new Pause(move, options.pauseTimeoutMs ?? PAUSE_TIMEOUT_MS);
+  const pause = new Pause(run, options.pauseTimeoutMs ?? PAUSE_TIMEOUT_MS);
   const failure = await runSteps(run, REVERSE_STEPS, handlersOf(run, parts, pause, options.force ?? false));
   if (!failure) return reportOf(run, 'reversed', gates, pause);
   const { step, error } = failure;
@@ -139,8 +137,8 @@ function handlersOf(run: Run, parts: Parts, pause: Pause, force: boolean): Handl
     },
     pause: () => pause.begin({ pausedFor: 'reverse' }, { phase: 'switched', writes: 'target' }, force),
     'fence-target': async () => {
-      await closeSide(move, parts, 'target', { epoch: pause.epoch, timeoutMs: pause.left() });
-      if (parts.dual) await closeSide(move, parts, 'source', { epoch: pause.epoch, timeoutMs: pause.left() });
+      await closeSide(run, parts, 'target', pause.left());
+      if (parts.dual) await closeSide(run, parts, 'source', pause.left());
     },
     drain: () => back.catchUp(pause.left(), move.signal),
     sequences: async () => {
@@ -158,18 +156,18 @@ function handlersOf(run: Run, parts: Parts, pause: Pause, force: boolean): Handl
         );
     },
     'hand-over': async () => {
-      await assertEpoch(move, pause.epoch);
+      await assertOwn(run);
       await back.stop();
-      await assertEpoch(move, pause.epoch);
+      await assertOwn(run);
       await forward.skipToNow();
       // Nothing can come before the source is open; a run that is killed right after that leaves the target in step.
       await forward.start();
     },
-    'open-source': () => openSource(move, parts, pause.epoch, pause.left()),
+    'open-source': () => openSource(run, parts, pause.left()),
     resume: async () => {
-      pause.end(await move.state.change(REVERSED, { epoch: pause.epoch }));
-      return { pause_ms: pause.ms, participants: pause.participants };
+      await changeOwn(run, REVERSED);
+      return pause.end();
     },
-    settle: () => settle(move, calmly(run, parts).parts),
+    settle: () => settle(run, calmly(run, parts).parts),
   };
 }

@@ -1,8 +1,9 @@
 import { type Move } from '../move.js';
+import { type MoveState } from '../state/move-state.js';
 import { type Parts, streamsOf } from './parts.js';
 import { type StepName } from './steps.js';
 import { type SwitchTools } from './tools.js';
-import { type Turn } from './turn.js';
+import { type Turn, withTurn } from './turn.js';
 import { interrupted } from './until.js';
 
 export interface StepTime {
@@ -27,6 +28,26 @@ export interface Run extends VerbOptions {
   readonly turn: Turn;
   /** All steps that were done, in their order. */
   readonly times: StepTime[];
+  /** The epoch that this run made last: as long as it stands, nobody else has changed the move. */
+  readonly own: { epoch: number };
+}
+
+/**
+ * Does `work` as the only run, with an epoch of its own: what another run that has lost its turn still has in mind fails from here on.
+ *
+ * @throws SplitError `busy`
+ */
+export function asOnlyRun<T>(
+  move: Move,
+  verb: string,
+  options: VerbOptions,
+  work: (run: Run, state: MoveState) => Promise<T>,
+): Promise<T> {
+  return withTurn(move, verb, async (turn) => {
+    const { epoch } = await move.state.read();
+    const state = await move.state.change({}, { epoch });
+    return work({ ...options, move, verb, turn, times: [], own: { epoch: state.epoch } }, state);
+  });
 }
 
 export interface Failure {

@@ -2,7 +2,8 @@ import { fencedTables } from '../fence/fence.js';
 import { type Move } from '../move.js';
 import { noteKeys, validateKeys } from './cut-keys.js';
 import { type Parts } from './parts.js';
-import { assertEpoch, letHalvesIn, openSource, restoreMissingKeys } from './sides.js';
+import { type Run } from './run.js';
+import { assertOwn, letHalvesIn, openSource, restoreMissingKeys } from './sides.js';
 
 const OPEN_TIMEOUT_MS = 5000;
 
@@ -11,14 +12,17 @@ const OPEN_TIMEOUT_MS = 5000;
  * the other, nothing flows the other way, foreign keys are where they belong. Does nothing while writes are paused.
  *
  * @returns for the journal
+ * @throws SplitError `busy` when another run has taken over
  */
-export async function settle(move: Move, parts: Parts): Promise<object> {
-  const { phase, writes, epoch } = await move.state.read();
+export async function settle(run: Run, parts: Parts): Promise<object> {
+  const { move } = run;
+  const { phase, writes } = await move.state.read();
   const { forward, reverse, keys } = parts;
+  await assertOwn(run);
   if (phase === 'in_step' && writes === 'source') {
-    await openSource(move, parts, epoch, OPEN_TIMEOUT_MS);
+    await openSource(run, parts, OPEN_TIMEOUT_MS);
     await forward.start();
-    await assertEpoch(move, epoch);
+    await assertOwn(run);
     await reverse.end();
     await letHalvesIn(move, parts, 'target');
     await restoreMissingKeys(move, parts);
@@ -29,7 +33,7 @@ export async function settle(move: Move, parts: Parts): Promise<object> {
   }
   if (phase === 'switched' && writes === 'target') {
     await reverse.start();
-    await assertEpoch(move, epoch);
+    await assertOwn(run);
     await forward.end();
     await letHalvesIn(move, parts, 'source');
     await noteKeys(move, keys);

@@ -7,11 +7,12 @@ import { type MoveState } from '../state/move-state.js';
 import { type MoveChange, type MoveExpectation } from '../state/move-store.js';
 import { cutKeys, missingKeys, restoreKeys } from './cut-keys.js';
 import { type Parts } from './parts.js';
+import { type Run } from './run.js';
 
 /**
  * Opening and closing sides, safe against a run that has lost its turn and does not know it yet (stopped, or cut off, between two
  * statements). The target opens in the transaction that changes the state. The source is another database, so whoever opens it locks
- * its tables first and looks then whether the epoch is still its own; and whoever takes over makes a new epoch first (`claim`) and
+ * its tables first and looks then whether the epoch is still its own; and whoever takes over makes a new epoch first and
  * locks the source's tables then. So a run that still sees its own epoch has the lock, and the next one finds what it did.
  */
 
@@ -20,9 +21,15 @@ export const CLOSED: Readonly<Record<Side, string>> = {
   target: 'Its service still works on the shared database.',
 };
 
-/** Makes the move this run's: what another run still has in mind fails from here on. */
-export function claim(move: Move, from: MoveExpectation): Promise<MoveState> {
-  return move.state.change({}, from);
+/** A new epoch for this run, and with it perhaps a change. @throws SplitError `busy` */
+export async function changeOwn(
+  { move, own }: Run,
+  change: MoveChange,
+  from: MoveExpectation = { epoch: own.epoch },
+): Promise<MoveState> {
+  const state = await move.state.change(change, from);
+  own.epoch = state.epoch;
+  return state;
 }
 
 /**
@@ -31,9 +38,9 @@ export function claim(move: Move, from: MoveExpectation): Promise<MoveState> {
  *
  * @throws SplitError `busy` when another run has taken over
  */
-export async function assertEpoch(move: Move, epoch: number): Promise<void> {
+export async function assertOwn({ move, own }: Run): Promise<void> {
   const now = await move.state.read();
-  if (now.epoch === epoch) return;
+  if (now.epoch === own.epoch) return;
   throw new SplitError(
     'busy',
     `The move of ${move.service.name} is not as it was (phase ${now.phase}, writes ${now.writes}): another run has taken over.`,
@@ -42,19 +49,15 @@ export async function assertEpoch(move: Move, epoch: number): Promise<void> {
 }
 
 /** Closes a side to all writes; the source also loses the foreign keys that the split cuts, in the same transaction. */
-export async function closeSide(
-  move: Move,
-  parts: Parts,
-  side: Side,
-  { epoch, timeoutMs }: { epoch: number; timeoutMs: number },
-): Promise<void> {
+export async function closeSide(run: Run, parts: Parts, side: Side, timeoutMs: number): Promise<void> {
+  const { move } = run;
   await fence(move.databases[side], parts.tables[side], {
     reason: CLOSED[side],
     dual: false,
     timeoutMs,
     signal: move.signal,
     within: async (client) => {
-      await assertEpoch(move, epoch);
+      await assertOwn(run);
       if (side === 'source') await cutKeys(client, parts.keys);
     },
   });
@@ -69,14 +72,14 @@ export async function letHalvesIn(move: Move, { dual, tables }: Parts, side: Sid
  * Opens the source, with the foreign keys that were cut back in place, unless somebody's transaction does not let them: then without,
  * and they are made again later. Idempotent; waits for nobody when it is open.
  *
- * @param epoch this run's
  * @throws SplitError `busy` when another run has taken over, `timeout`
  */
-export async function openSource(move: Move, { tables, keys }: Parts, epoch: number, timeoutMs: number): Promise<void> {
+export async function openSource(run: Run, { tables, keys }: Parts, timeoutMs: number): Promise<void> {
+  const { move } = run;
   const { source } = move.databases;
   const open = (withKeys: boolean, ms: number): Promise<void> =>
     lockedTransaction(source, tables.source, { timeoutMs: ms }, async (client) => {
-      await assertEpoch(move, epoch);
+      await assertOwn(run);
       if (withKeys) await restoreKeys(client, keys);
       await unfence(client, tables.source);
     });
@@ -92,20 +95,21 @@ export async function openSource(move: Move, { tables, keys }: Parts, epoch: num
 }
 
 /** Opens the target and changes the state in one transaction. @throws SplitError `busy`, `timeout` */
-export function openTarget(
-  move: Move,
+export async function openTarget(
+  { move, own }: Run,
   { tables }: Parts,
   change: MoveChange,
-  from: MoveExpectation,
   timeoutMs: number,
-): Promise<MoveState> {
-  return lockedTransaction(move.databases.target, tables.target, { timeoutMs }, async (client) => {
+): Promise<void> {
+  const { target } = move.databases;
+  const { epoch } = await lockedTransaction(target, tables.target, { timeoutMs }, async (client) => {
     await unfence(client, tables.target);
-    return move.state.change(change, from, client);
+    return move.state.change(change, { epoch: own.epoch }, client);
   });
+  own.epoch = epoch;
 }
 
-/** Whether anything of the source is open, for certain: who is about to open it is waited for. To be asked after `claim`. */
+/** Whether anything of the source is open, for certain: who is about to open it is waited for. To be asked with an epoch of one's own. */
 export async function sourceIsOpen({ databases: { source } }: Move, { tables }: Parts): Promise<boolean> {
   const all = tables.source.length;
   if ((await fencedTables(source, tables.source)).length < all) return true;

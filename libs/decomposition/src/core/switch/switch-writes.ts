@@ -15,13 +15,12 @@ import {
 import { type Parts, readParts } from './parts.js';
 import { Pause, PAUSE_TIMEOUT_MS } from './pause.js';
 import { reportOf, type SwitchReport } from './report.js';
-import { calmly, type Handlers, runSteps, type Run, type VerbOptions } from './run.js';
+import { asOnlyRun, calmly, type Handlers, runSteps, type Run, type VerbOptions } from './run.js';
 import { settle } from './settle.js';
-import { assertEpoch, CLOSED, closeSide, openTarget } from './sides.js';
+import { assertOwn, CLOSED, closeSide, openTarget } from './sides.js';
 import { SWITCH_STEPS, type SwitchStep } from './steps.js';
 import { takeBackSwitch } from './take-back.js';
 import { listed, type SwitchTools } from './tools.js';
-import { withTurn } from './turn.js';
 import { within } from './until.js';
 
 export interface SwitchWritesOptions extends VerbOptions {
@@ -48,26 +47,19 @@ export async function switchWrites(move: Move, options: SwitchWritesOptions): Pr
       would: `let the target of ${move.service.name} take the writes`,
     };
   }
-  return withTurn(move, VERB, async (turn) => {
-    const run: Run = { ...options, move, verb: VERB, turn, times: [] };
-    const state = await move.state.read();
+  return asOnlyRun(move, VERB, options, async (run, state) => {
     if (!['in_step', 'switched'].includes(state.phase)) assertOpen(VERB, state.service, [phaseGate(state, 'in_step')]);
     if (state.pausedFor === 'reverse')
       throw new SplitError('refused', `A reverse of ${state.service} was cut short.`, 'Run `reverse` to finish it.');
     await assertSourceThere(VERB, move);
     const parts = await readParts(move, options.tools);
-    const before =
-      state.writes === 'paused' ? await takeBackSwitch(run, parts, 'A run was cut short.') : await atRest(move, parts);
-    if (before === 'switched') return reportOf(run, 'nothing', []);
+    if (state.writes === 'paused') await takeBackSwitch(run, parts, 'A run was cut short.');
+    else await settle(run, parts);
+    if ((await move.state.read()).phase === 'switched') return reportOf(run, 'nothing', []);
     const gates = await gatesOf(move, parts, options.tools);
     assertOpen(VERB, state.service, gates);
     return perform(run, parts, gates, options.pauseTimeoutMs ?? PAUSE_TIMEOUT_MS);
   });
-}
-
-async function atRest(move: Move, parts: Parts): Promise<string> {
-  await settle(move, parts);
-  return (await move.state.read()).phase;
 }
 
 async function gatesOf(move: Move, parts: Parts, tools: SwitchTools): Promise<Gate[]> {
@@ -83,8 +75,7 @@ async function gatesOf(move: Move, parts: Parts, tools: SwitchTools): Promise<Ga
 }
 
 async function perform(run: Run, parts: Parts, gates: Gate[], pauseTimeoutMs: number): Promise<SwitchReport> {
-  const { move } = run;
-  const pause = new Pause(move, pauseTimeoutMs);
+  const pause = new Pause(run, pauseTimeoutMs);
   const failure = await runSteps(run, SWITCH_STEPS, handlersOf(run, parts, pause));
   if (!failure) return reportOf(run, 'switched', gates, pause);
   const { step, error } = failure;
@@ -114,8 +105,8 @@ function handlersOf(run: Run, parts: Parts, pause: Pause): Handlers<SwitchStep> 
     },
     pause: () => pause.begin({ pausedFor: 'switch' }, { phase: 'in_step', writes: 'source' }),
     'fence-source': async () => {
-      await closeSide(move, parts, 'source', { epoch: pause.epoch, timeoutMs: pause.left() });
-      if (parts.dual) await closeSide(move, parts, 'target', { epoch: pause.epoch, timeoutMs: pause.left() });
+      await closeSide(run, parts, 'source', pause.left());
+      if (parts.dual) await closeSide(run, parts, 'target', pause.left());
     },
     drain: () => forward.catchUp(pause.left(), move.signal),
     sequences: async () => {
@@ -133,23 +124,16 @@ function handlersOf(run: Run, parts: Parts, pause: Pause): Handlers<SwitchStep> 
         );
     },
     'hand-over': async () => {
-      await assertEpoch(move, pause.epoch);
+      await assertOwn(run);
       await forward.stop();
-      await assertEpoch(move, pause.epoch);
+      await assertOwn(run);
       await reverse.skipToNow();
     },
     flip: async () => {
-      const state = await openTarget(
-        move,
-        parts,
-        { phase: 'switched', writes: 'target', pausedFor: null },
-        { phase: 'in_step', writes: 'paused', epoch: pause.epoch },
-        pause.left(),
-      );
-      pause.end(state);
-      return { pause_ms: pause.ms, participants: pause.participants };
+      await openTarget(run, parts, { phase: 'switched', writes: 'target', pausedFor: null }, pause.left());
+      return pause.end();
     },
-    settle: () => settle(move, calmly(run, parts).parts),
+    settle: () => settle(run, calmly(run, parts).parts),
   };
 }
 

@@ -5,7 +5,7 @@ import { type MoveChange } from '../state/move-store.js';
 import { type Parts } from './parts.js';
 import { type Handlers, runSteps, type Run, calmly } from './run.js';
 import { settle } from './settle.js';
-import { claim, openSource, openTarget, sourceIsOpen } from './sides.js';
+import { changeOwn, openSource, openTarget, sourceIsOpen } from './sides.js';
 import {
   FINISH_REVERSE_STEPS,
   type FinishReverseStep,
@@ -34,22 +34,20 @@ export function takeBackSwitch(
   also: MoveChange = {},
 ): Promise<'taken_back' | 'switched'> {
   const { parts: calm } = calmly(run, parts);
-  const { move } = run;
-  let mine = 0;
   const handlers: Handlers<TakeBackSwitchStep> = {
     claim: async () => {
-      mine = (await claim(move, { phase: 'in_step', writes: 'paused' })).epoch;
+      await changeOwn(run, {}, { phase: 'in_step', writes: 'paused' });
       return { because };
     },
-    'open-source': () => openSource(move, parts, mine, OPEN_TIMEOUT_MS),
+    'open-source': () => openSource(run, parts, OPEN_TIMEOUT_MS),
     resume: async () => {
-      await move.state.change({ ...also, writes: 'source', pausedFor: null }, { epoch: mine });
+      await changeOwn(run, { ...also, writes: 'source', pausedFor: null });
     },
-    settle: () => settle(move, calm),
+    settle: () => settle(run, calm),
   };
   return insist(run, parts, because, async (calm) => {
-    const state = await move.state.read();
-    if (state.writes !== 'paused') {
+    const state = await goneOnWithout(run);
+    if (state) {
       await doSteps(calm, ['settle'], handlers);
       return state.phase === 'switched' ? 'switched' : 'taken_back';
     }
@@ -64,32 +62,42 @@ export function takeBackSwitch(
  */
 export function takeBackReverse(run: Run, parts: Parts, because: string): Promise<'taken_back' | 'reversed'> {
   const { parts: calm } = calmly(run, parts);
-  const { move } = run;
-  let mine = 0;
   const handlers: Handlers<TakeBackReverseStep | FinishReverseStep> = {
     claim: async () => {
-      mine = (await claim(move, { phase: 'switched', writes: 'paused' })).epoch;
+      await changeOwn(run, {}, { phase: 'switched', writes: 'paused' });
       return { because };
     },
     'open-target': async () => {
-      await openTarget(move, parts, { writes: 'target', pausedFor: null }, { epoch: mine }, OPEN_TIMEOUT_MS);
+      await openTarget(run, parts, { writes: 'target', pausedFor: null }, OPEN_TIMEOUT_MS);
     },
     resume: async () => {
-      await move.state.change(REVERSED, { epoch: mine });
+      await changeOwn(run, REVERSED);
     },
-    settle: () => settle(move, calm),
+    settle: () => settle(run, calm),
   };
   return insist(run, parts, because, async (calm) => {
-    const state = await move.state.read();
-    if (state.writes !== 'paused') {
+    const state = await goneOnWithout(run);
+    if (state) {
       await doSteps(calm, ['settle'], handlers);
       return state.phase === 'in_step' ? 'reversed' : 'taken_back';
     }
     await doSteps(calm, ['claim'], handlers);
-    const open = await sourceIsOpen(move, parts);
+    const open = await sourceIsOpen(run.move, parts);
     await doSteps(calm, (open ? FINISH_REVERSE_STEPS : TAKE_BACK_REVERSE_STEPS).slice(1), handlers);
     return open ? 'reversed' : 'taken_back';
   });
+}
+
+/**
+ * Whether writes are not paused any more: a change of our own whose answer had not arrived.
+ *
+ * @returns the state, in an epoch of this run; undefined when they are paused
+ */
+async function goneOnWithout(run: Run): Promise<MoveState | undefined> {
+  const { writes, epoch } = await run.move.state.read();
+  if (writes === 'paused') return undefined;
+  await run.turn.assertHeld();
+  return changeOwn(run, {}, { epoch });
 }
 
 /** The state once a reverse is through. */
