@@ -1,0 +1,301 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type pg from 'pg';
+import { DualWriteStream } from '../src/core/stream/dual-write/dual-write-stream.js';
+import { withReceiver } from '../src/core/stream/dual-write/receiver.js';
+import { dualMove, FOREVER, half, rowsOf, waiting, type DualMove } from './support/dual-move.js';
+
+const TIMEOUT_MS = 10_000;
+
+let dual: DualMove;
+let stream: DualWriteStream;
+let source: pg.Pool;
+let target: pg.Pool;
+
+beforeAll(async () => {
+  dual = await dualMove();
+  ({ stream, source, target } = dual);
+});
+
+afterAll(async () => {
+  await dual.drop();
+});
+
+const catchUp = (timeoutMs = TIMEOUT_MS): Promise<void> => stream.catchUp(timeoutMs, FOREVER);
+
+async function expectEqual(atLeast = 1): Promise<void> {
+  const { source: wanted, target: actual } = await rowsOf(dual.move);
+  expect(actual).toEqual(wanted);
+  expect(wanted.length).toBeGreaterThanOrEqual(atLeast);
+}
+
+describe('what is in the log comes to the other side', () => {
+  beforeEach(async () => {
+    await source.query('TRUNCATE items, marks, parts RESTART IDENTITY');
+    await catchUp();
+  });
+
+  it('rows that are put in, changed, and taken out, in their formats', async () => {
+    const client = await source.connect();
+    await client.query(
+      `SET timezone = 'Asia/Tokyo'; SET datestyle = 'German'; SET bytea_output = 'escape'; SET extra_float_digits = 0`,
+    );
+    await client.query(`INSERT INTO items (label, n) SELECT 'label ' || i, i FROM generate_series(1, 300) i`);
+    await client.query(`INSERT INTO marks SELECT '2026-03-01'::timestamptz + i * interval '1.000001 h', E'it''s "' || i,
+      jsonb_build_object('i', i), decode('00ff', 'hex'), 1.0 / (i + 2) FROM generate_series(1, 50) i`);
+    await client.query(
+      `INSERT INTO parts SELECT i, CASE WHEN i % 2 = 0 THEN 'n' ELSE 's' END, NULL FROM generate_series(1, 50) i`,
+    );
+    client.release(true);
+    await catchUp();
+    await expectEqual(400);
+    await source.query(
+      `UPDATE items SET n = -n WHERE id % 3 = 0; DELETE FROM items WHERE id % 5 = 0; DELETE FROM parts WHERE id < 5`,
+    );
+    await source.query(
+      `UPDATE marks SET day = day + interval '1 year' WHERE ratio < 0.1; UPDATE parts SET region = 's' WHERE id % 4 = 0`,
+    );
+    await catchUp();
+    await expectEqual(300);
+    expect(await waiting(source)).toBe(0);
+  });
+
+  it('values of unique columns that change hands, also when pages and passes lie between them', async () => {
+    await source.query(`INSERT INTO items (label) SELECT i::text FROM generate_series(1, 2500) i`);
+    await catchUp();
+    // A ring: each row takes its neighbour's label, so that no order of single rows would do.
+    await source.query(`UPDATE items SET label = 'x' || label; UPDATE items SET label = (1 + (id % 2500))::text`);
+    await catchUp();
+    await expectEqual(2500);
+  });
+
+  it('TRUNCATE, of a table and of one partition, with rows before and after', async () => {
+    await source.query(`INSERT INTO items (label) SELECT i::text FROM generate_series(1, 1200) i`);
+    await source.query(
+      `INSERT INTO parts SELECT i, CASE WHEN i % 2 = 0 THEN 'n' ELSE 's' END FROM generate_series(1, 50) i`,
+    );
+    await catchUp();
+    await source.query(
+      `TRUNCATE items; INSERT INTO items (label) SELECT i::text FROM generate_series(600, 700) i; TRUNCATE parts_n`,
+    );
+    await catchUp();
+    await expectEqual(126);
+  });
+
+  it('an entry that commits after entries with higher ids are done', async () => {
+    const late = await source.connect();
+    await late.query(`BEGIN; INSERT INTO items (label) VALUES ('late')`);
+    await source.query(`INSERT INTO items (label) VALUES ('early')`);
+    await catchUp();
+    expect((await rowsOf(dual.move)).target).toHaveLength(1);
+    await late.query('COMMIT');
+    late.release();
+    await catchUp();
+    await expectEqual(2);
+  });
+
+  it('what writers with few rights write, who cannot touch the log', async () => {
+    const role = `clerk_${dual.plan.name}`;
+    await source.query(`CREATE ROLE ${role}; GRANT INSERT ON marks TO ${role}; GRANT ${role} TO CURRENT_USER`);
+    const client = await source.connect();
+    try {
+      await client.query(`SET ROLE ${role}; CREATE TEMP TABLE changes (key text[]); SET search_path = pg_temp, public`);
+      await client.query(`INSERT INTO marks (day, kind) VALUES (now(), 'clerk')`);
+      await expect(client.query('DELETE FROM decomposition.changes')).rejects.toMatchObject({ code: '42501' });
+    } finally {
+      client.release(true);
+    }
+    await catchUp();
+    await expectEqual(1);
+    await source.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+  });
+
+  it('rows that the other side keeps locked, once they are free; the rest does not wait', async () => {
+    await source.query(`INSERT INTO items (label) VALUES ('a'), ('b')`);
+    await catchUp();
+    const holder = await target.connect();
+    await holder.query(`BEGIN; SELECT FROM items WHERE label = 'a' FOR UPDATE`);
+    await source.query(`UPDATE items SET n = 7`);
+    await expect(catchUp(500)).rejects.toMatchObject({ code: 'timeout' });
+    expect((await target.query('SELECT FROM items WHERE n = 7')).rowCount).toBe(1);
+    expect(await stream.lag()).toMatchObject({ pending: 1, pendingUnit: 'changes' });
+    await holder.query('ROLLBACK');
+    holder.release();
+    await catchUp();
+    await expectEqual(2);
+  });
+
+  it('names what a row is refused for, and goes on once that is mended', async () => {
+    await source.query(`CREATE TABLE parts_w PARTITION OF parts FOR VALUES IN ('w')`);
+    await source.query(`INSERT INTO parts VALUES (1, 'w'), (2, 'n'), (3, 's')`);
+    await expect(catchUp(500)).rejects.toThrow(/1 changes are waiting.*no partition of relation "parts"/);
+    expect((await target.query('SELECT FROM parts')).rowCount).toBe(2);
+    await target.query(`CREATE TABLE parts_w PARTITION OF parts FOR VALUES IN ('w')`);
+    await catchUp();
+    await expectEqual(3);
+    // Its own TRUNCATE is heard of once the capture has been repeated.
+    await stream.capture();
+    await source.query('TRUNCATE parts_w');
+    await catchUp();
+    await expectEqual(2);
+  });
+});
+
+describe('under load', () => {
+  it('converges with many writers, key changes and truncations, while another process reconciles', async () => {
+    const stop = new AbortController();
+    const watching = new DualWriteStream(dual.reopen(), 'source').run(stop.signal);
+    const writer = async (seed: number): Promise<void> => {
+      for (let i = 0; i < 60; i++) {
+        const id = (seed * 31 + i * 7) % 200;
+        await source.query(`INSERT INTO items (id, label) VALUES ($1, $2) ON CONFLICT DO NOTHING`, [
+          id,
+          `w${(id + i) % 200}`,
+        ]);
+        await source
+          .query('UPDATE items SET n = n + 1, label = NULL WHERE id BETWEEN $1 AND $1 + 5', [id])
+          .catch(deadlock);
+        if (i % 5 === 0) await source.query('DELETE FROM items WHERE id = $1', [id + 1]);
+        if (i % 9 === 0)
+          await source.query('UPDATE items SET id = id + 1000 + $2 WHERE id = $1', [id + 2, seed * 1000 + i]);
+        if (i === 30 && seed === 1) await source.query('TRUNCATE items');
+      }
+    };
+    try {
+      await Promise.all([1, 2, 3, 4].map(writer));
+      await catchUp();
+      await expectEqual(1);
+    } finally {
+      stop.abort();
+      await watching;
+    }
+  });
+});
+
+function deadlock(error: { code?: string }): void {
+  if (error.code !== '40P01') throw error as Error;
+}
+
+describe('halves', () => {
+  beforeEach(async () => {
+    await source.query('TRUNCATE items, marks, parts RESTART IDENTITY');
+    await catchUp();
+  });
+
+  it('the fence lets through what says it is one, and nobody else', async () => {
+    await expect(target.query(`INSERT INTO marks (day, kind) VALUES (now(), 'x')`)).rejects.toMatchObject({
+      code: 'GV001',
+    });
+    await half(target, `INSERT INTO marks (day, kind) VALUES (now(), 'x')`);
+    expect(await waiting(target)).toBe(1);
+    await catchUp();
+    await expectEqual(0);
+  });
+
+  it('one whose other half was never committed is undone', async () => {
+    await source.query(`INSERT INTO items (label, n) VALUES ('kept', 1), ('gone', 1)`);
+    await catchUp();
+    await half(target, `UPDATE items SET n = 2 WHERE label = 'kept'; DELETE FROM items WHERE label = 'gone'`);
+    await half(target, `INSERT INTO items (id, label) VALUES (77, 'extra')`);
+    expect(await stream.lag()).toMatchObject({ pending: 3 });
+    await catchUp();
+    await expectEqual(2);
+  });
+
+  it('one whose other half is under way is left alone until that has ended', async () => {
+    const other = await source.connect();
+    const { rows } = await other
+      .query<{ xid: string }>(`BEGIN; SELECT pg_current_xact_id()::text AS xid`)
+      .then((all) => [all].flat().at(-1)!);
+    await half(target, `INSERT INTO items (id, label) VALUES (9, 'both')`, rows[0]!.xid);
+    await catchUp();
+    expect((await target.query('SELECT FROM items')).rowCount).toBe(1);
+    expect(await stream.lag()).toEqual({ seconds: 0, pending: 0, pendingUnit: 'changes' });
+    await other.query('ROLLBACK');
+    other.release();
+    await catchUp();
+    expect((await target.query('SELECT FROM items')).rowCount).toBe(0);
+  });
+
+  it('what the reconciler writes is not logged again', async () => {
+    await source.query(`INSERT INTO items (label) VALUES ('a')`);
+    await half(target, `INSERT INTO marks (day, kind) VALUES (now(), 'b')`);
+    await catchUp();
+    expect(await waiting(source)).toBe(0);
+    expect(await waiting(target)).toBe(0);
+  });
+});
+
+describe('which keys changed', () => {
+  const read = async (): Promise<unknown[]> => {
+    const all = [];
+    for await (const changed of stream.changes.read(FOREVER)) all.push(changed);
+    return all;
+  };
+
+  it('are told until they are forgotten, also after they were dealt with; not those that changed again', async () => {
+    await source.query('TRUNCATE items, marks, parts RESTART IDENTITY');
+    await catchUp();
+    await read();
+    await stream.changes.forget();
+    await source.query(`INSERT INTO items (label) VALUES ('a'), ('b')`);
+    await catchUp();
+    await source.query(`UPDATE items SET n = 1; TRUNCATE marks`);
+    expect(await read()).toEqual([
+      { table: 'public.items', keys: [['1'], ['2'], ['1'], ['2']], all: false },
+      { table: 'public.marks', keys: [], all: true },
+    ]);
+    await catchUp();
+    await stream.changes.forget();
+    // They were settled after the reading: told once more rather than once too few.
+    expect(await read()).toEqual([
+      { table: 'public.items', keys: expect.arrayContaining([['1'], ['2']]), all: false },
+      { table: 'public.marks', keys: [], all: true },
+    ]);
+    await stream.changes.forget();
+    expect(await read()).toEqual([]);
+  });
+});
+
+describe('one reconciler at a time', () => {
+  it('another one waits for the log to be worked off, and takes over when the first is gone', async () => {
+    await source.query(`INSERT INTO items (label) VALUES ('waits')`);
+    const first = await target.connect();
+    await first.query(`SELECT pg_advisory_lock(hashtextextended('decomposition.reconcile thing', 0))`);
+    expect(await withReceiver(target, 'thing', async () => true)).toBeUndefined();
+    const waitingForIt = catchUp();
+    await expect(catchUp(200)).rejects.toMatchObject({ code: 'timeout' });
+    first.release(true);
+    await waitingForIt;
+    await expectEqual();
+  });
+});
+
+describe('stop, start, end', () => {
+  it('keeps logging while it is stopped, tells participants, and leaves nothing behind', async () => {
+    expect((await dual.move.state.read()).dual).toBe(true);
+    await stream.stop();
+    expect((await dual.move.state.read()).dual).toBe(false);
+    expect((await stream.lag()).seconds).toBeNull();
+    await source.query(`INSERT INTO items (label) VALUES ('while stopped')`);
+    await expect(catchUp()).rejects.toMatchObject({ code: 'refused' });
+    await stream.start();
+    await catchUp();
+    await expectEqual();
+
+    const reverse = new DualWriteStream(dual.move, 'target');
+    await reverse.capture();
+    await stream.end();
+    await stream.end();
+    expect(await waiting(target)).toBe(0);
+    await reverse.end();
+    for (const pool of [source, target]) {
+      const { rows } = await pool.query<{ name: string }>(
+        `SELECT tgname AS name FROM pg_trigger WHERE tgname LIKE 'decomposition_log%'
+         UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = 'decomposition'::regnamespace AND proname <> 'fence'
+         UNION ALL SELECT relname FROM pg_class WHERE relname IN ('changes', 'changed_keys', 'dual_streams')`,
+      );
+      expect(rows).toEqual([]);
+    }
+    await expect(new DualWriteStream(dual.move, 'source').start()).rejects.toMatchObject({ code: 'refused' });
+  });
+});
