@@ -55,11 +55,15 @@ export class DualClient {
   private readonly half: NewHalf;
   private tail: Promise<unknown> = Promise.resolve();
   private queued = 0;
-  /** Something was given to the old side whose outcome is not known here. */
+  /** What was last heard of the old side does not tell how its transaction is. */
   private uncertain = false;
+  private readonly onError = (): void => {
+    this.uncertain = true;
+  };
 
   constructor(private readonly options: DualClientOptions) {
     this.old = options.old;
+    this.old.on('error', this.onError);
     this.half = new NewHalf({
       fresh: options.fresh,
       timeoutMs: options.halfTimeoutMs ?? 2000,
@@ -72,6 +76,7 @@ export class DualClient {
   release(error?: Error | boolean): void {
     if (this.queued === 0) this.half.release();
     else this.enqueue(async () => this.half.release()).catch(() => undefined);
+    this.old.off('error', this.onError);
     this.old.release(error);
   }
 
@@ -230,9 +235,15 @@ export class DualClient {
     }
   }
 
+  /** Null when the connection is broken. */
   private async status(): Promise<TransactionStatus> {
-    if (this.uncertain) await this.old.query('').catch(() => undefined);
-    this.uncertain = false;
+    if (this.uncertain)
+      try {
+        await this.old.query('');
+        this.uncertain = false;
+      } catch {
+        return null;
+      }
     return this.old.getTransactionStatus();
   }
 
