@@ -63,12 +63,20 @@ export function verifyLines(result: VerifyResult): string[] {
   ];
 }
 
-export function readsLines({ did, gates, before, percent, shadowPercent, participants, late }: ReadsResult): string[] {
+export function readsLines({
+  did,
+  gates,
+  before,
+  percent,
+  shadow_percent: shadow,
+  participants,
+  late,
+}: ReadsResult): string[] {
   return [
     ...gateLines(gates),
     did === 'nothing'
-      ? `Reads as before: ${before} % from the target, ${shadowPercent} % compared.`
-      : `Reads: ${percent} % from the target (before: ${before} %), ${shadowPercent} % compared; ${counted(participants, 'instance')} ${participants === 1 ? 'acts' : 'act'} by it.`,
+      ? `Reads as before: ${before} % from the target, ${shadow} % compared.`
+      : `Reads: ${percent} % from the target (before: ${before} %), ${shadow} % compared; ${counted(participants, 'instance')} ${participants === 1 ? 'acts' : 'act'} by it.`,
     ...(late.length > 0 ? [`Not yet: ${late.join(', ')}.`] : []),
   ];
 }
@@ -84,11 +92,11 @@ const DID: Readonly<Record<string, string>> = {
 };
 
 export function switchLines(result: SwitchResult, dryRun: boolean): string[] {
-  const { did, would, gates, pauseMs, participants, steps } = result;
+  const { did, would, gates, pause_ms, participants, steps } = result;
   return [
     ...gateLines(gates),
     ...steps.map(({ step, ms }) => `${step}: ${ms} ms`),
-    ...(pauseMs === null ? [] : [`Writes stood still for ${pauseMs} ms; ${participants} instances waited.`]),
+    ...(pause_ms === null ? [] : [`Writes stood still for ${pause_ms} ms; ${participants} instances waited.`]),
     dryRun ? wouldLine(would) : (DID[did] ?? did),
   ];
 }

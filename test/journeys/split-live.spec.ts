@@ -1,17 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { type ServiceName } from '#contracts';
-import {
-  copy,
-  create,
-  openMove,
-  reverse,
-  switchReads,
-  switchWrites,
-  verify,
-  type Move,
-  type Plan,
-} from '#decomposition';
+import { openMove, verbs, type Move, type Plan } from '#decomposition';
 import { migrateAtBoot } from '#database';
 import { waitFor } from '#testing';
 import { judge, oldRows, type Databases, type Old } from '../support/moving/judge.js';
@@ -76,10 +66,10 @@ describe(`five services leave a shared database, ${ROWS} rows in each of its fiv
     }
   };
   const there = async (move: Move, name: ServiceName): Promise<void> => {
-    const report = await switchWrites(move, {});
+    const report = await verbs.switchWrites(move, { dryRun: false });
     moved.add(name);
-    figures.push(`${name}: writes waited ${Math.round(report.pauseMs!)} ms for the switch`);
-    expect(report.pauseMs).toBeLessThan(5000);
+    figures.push(`${name}: writes waited ${Math.round(report.pause_ms!)} ms for the switch`);
+    expect(report.pause_ms).toBeLessThan(5000);
   };
 
   it.each(ORDER)(
@@ -88,15 +78,23 @@ describe(`five services leave a shared database, ${ROWS} rows in each of its fiv
       await within(name, async (move) => {
         const { owner, runtime, further } = monolith.services[name];
         const passwords = new Map([owner, runtime, ...further].map((login) => [login.name, login.password]));
-        await create(move, {
+        await verbs.create(move, {
+          dryRun: false,
           passwords: (login) => passwords.get(login.name)!,
           migrate: (url) => migrated(name, url, runtime.name),
         });
-        await copy(move, {});
-        expect(await verify(move, {})).toMatchObject({ clean: true, differences: [] });
-        for (const percent of [10, 50, 100]) await switchReads(move, { percent, shadowPercent: 20 });
+        await verbs.copy(move);
+        expect(await verbs.verify(move, { full: false, repair: false })).toMatchObject({
+          clean: true,
+          differences: [],
+        });
+        for (const percent of [10, 50, 100])
+          await verbs.switchReads(move, { percent, shadowPercent: 20, dryRun: false });
         await there(move, name);
-        expect(await verify(move, {})).toMatchObject({ clean: true, differences: [] });
+        expect(await verbs.verify(move, { full: false, repair: false })).toMatchObject({
+          clean: true,
+          differences: [],
+        });
       });
     },
     10 * MINUTES,
@@ -109,12 +107,15 @@ describe(`five services leave a shared database, ${ROWS} rows in each of its fiv
         const before = load.ledger.measurements.size;
         await waitFor('some more measurements', () => Promise.resolve(load.ledger.measurements.size > before + 10));
         const began = performance.now();
-        const report = await reverse(move, {});
+        const report = await verbs.reverse(move, { dryRun: false });
         moved.delete('telemetry');
         figures.push(
-          `telemetry: back after ${Math.round(performance.now() - began)} ms, of which writes waited ${Math.round(report.pauseMs!)} ms`,
+          `telemetry: back after ${Math.round(performance.now() - began)} ms, of which writes waited ${Math.round(report.pause_ms!)} ms`,
         );
-        expect(await verify(move, {})).toMatchObject({ clean: true, differences: [] });
+        expect(await verbs.verify(move, { full: false, repair: false })).toMatchObject({
+          clean: true,
+          differences: [],
+        });
         await there(move, 'telemetry');
       });
     },

@@ -7,7 +7,7 @@ const NOWHERE = 'postgres://nobody:secret@127.0.0.1:1/nothing';
 const EQUAL: VerifyResult = {
   ...{ clean: true, tables: [], rows_per_s: 1000, differences: [], difference_count: 0, repaired: 0 },
 };
-const SWITCHED: SwitchResult = { did: 'switched', would: '', gates: [], pauseMs: 80, participants: 2, steps: [] };
+const SWITCHED: SwitchResult = { did: 'switched', would: '', gates: [], pause_ms: 80, participants: 2, steps: [] };
 
 describe('npm run split', () => {
   let source: TestDatabase;

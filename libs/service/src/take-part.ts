@@ -1,6 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { type ServiceConfig } from '#config';
-import { Participation, SplitModule, type MovedConnection } from '#decomposition';
+import { dualClients, Participation, SplitModule, type MovedConnection } from '#decomposition';
 import { type Logger } from '#logging';
 
 @Module({})
@@ -20,7 +20,7 @@ export async function takePart(
   if (!split) return undefined;
   const connections = [{ source: url, target: split.url }, ...further];
   if (migrationUrl !== url) connections.push({ source: migrationUrl, target: split.migrationUrl });
-  return Participation.start({ service: name, targetUrl: split.url, connections, log });
+  return Participation.start({ service: name, targetUrl: split.url, connections, log, dualClient: dualClients() });
 }
 
 /** The service with its part in the move, which comes first: so it is begun before all others and ended after them. */

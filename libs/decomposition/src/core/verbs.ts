@@ -106,7 +106,7 @@ export interface ReadsResult {
   gates: readonly GateResult[];
   before: number;
   percent: number;
-  shadowPercent: number;
+  shadow_percent: number;
   participants: number;
   late: readonly string[];
 }
@@ -117,7 +117,7 @@ export interface SwitchResult {
   would: string;
   gates: readonly GateResult[];
   /** How long neither side took writes; null when they were not paused. Milliseconds. */
-  pauseMs: number | null;
+  pause_ms: number | null;
   participants: number | null;
   steps: readonly { step: string; ms: number }[];
 }

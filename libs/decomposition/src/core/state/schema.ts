@@ -77,8 +77,6 @@ export const TARGET_SCHEMA = `
     PRIMARY KEY (service, table_name, place)
   );
 
-  -- Ranges of keys (low, high] that were found equal; stale once something in them changed. The versions tell, on each side by
-  -- itself, whether anything wrote to them since.
   -- Rows that got another key while they were copied: read again before the copy is done.
   CREATE TABLE IF NOT EXISTS decomposition.rekeyed (
     service    text   NOT NULL,
@@ -89,7 +87,8 @@ export const TARGET_SCHEMA = `
     PRIMARY KEY (service, table_name, key)
   );
 
-  -- Ranges of keys (low, high] that were found equal; stale once something in them changed.
+  -- Ranges of keys (low, high] that were found equal; stale once something in them changed. The versions tell, on each side by
+  -- itself, whether anything wrote to them since.
   CREATE TABLE IF NOT EXISTS decomposition.ranges (
     service     text        NOT NULL,
     table_name  text        NOT NULL,

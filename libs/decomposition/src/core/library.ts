@@ -1,0 +1,70 @@
+import { backup } from './backup/backup.js';
+import { restore } from './backup/restore.js';
+import { type Manifest } from './backup/manifest.js';
+import { fullName } from './catalogue/table.js';
+import { copy } from './copy/copy.js';
+import { create } from './create/create.js';
+import { dropDeferred, makeDeferred } from './create/deferred.js';
+import { driftOf } from './create/drift.js';
+import { type Move } from './move.js';
+import { checkPlan } from './plan/check-plan.js';
+import { openStream } from './stream/open-stream.js';
+import { complete } from './switch/complete.js';
+import { reverse } from './switch/reverse.js';
+import { switchReads } from './switch/switch-reads.js';
+import { switchWrites } from './switch/switch-writes.js';
+import { type SwitchTools } from './switch/tools.js';
+import { takeTurn } from './switch/turn.js';
+import { type BackupResult, type Verbs } from './verbs.js';
+import { advanceSequences } from './verify/advance-sequences.js';
+import { leaderOf } from './verify/comparison.js';
+import { type Difference } from './verify/verification.js';
+import { verifyDelta } from './verify/verify-delta.js';
+import { verify } from './verify/verify.js';
+
+const tools: SwitchTools = {
+  openStream,
+  verify: (move, { full }) => verbs.verify(move, { full, repair: false }),
+  verifyDelta: (move, from) => verifyDelta(move, from, { stream: openStream(move, from) }),
+  advanceSequences,
+  driftOf,
+};
+
+/** All verbs, each with what it needs of the others. */
+export const verbs: Omit<Verbs, 'sample'> = {
+  checkPlan,
+  backup: async (plan, services, directory, run) => tablesOf(await backup(plan, services, directory, run)),
+  restore: async (directory, url, run) => tablesOf(await restore(directory, url, run)),
+  create,
+  copy: async (move) => {
+    const turn = await takeTurn(move, 'copy');
+    try {
+      const report = await copy(move, {
+        finish: (one) => makeDeferred(one, 'target'),
+        unfinish: (one) => dropDeferred(one, 'target'),
+      });
+      await advanceSequences(move, 'target');
+      return report;
+    } finally {
+      await turn.release();
+    }
+  },
+  verify: async (move, options) => {
+    const stream = openStream(move, leaderOf(await move.state.read()));
+    return verify(move, { ...options, stream, drift: driftAsDifferences });
+  },
+  switchReads: (move, options) => switchReads(move, { ...options, tools }),
+  switchWrites: (move, options) => switchWrites(move, { ...options, tools }),
+  reverse: (move, options) => reverse(move, { ...options, tools }),
+  complete: (move, options) => complete(move, { ...options, tools }),
+  openStream,
+};
+
+async function driftAsDifferences(move: Move): Promise<Difference[]> {
+  const sentences = await driftOf(move);
+  return sentences.map((detail) => ({ table: move.service.name, key: null, kind: 'schema', detail }));
+}
+
+function tablesOf({ tables }: Manifest): BackupResult {
+  return { tables: tables.map((table) => ({ table: fullName(table), rows: table.rows })) };
+}
