@@ -134,6 +134,23 @@ describe(`five services leave a shared database, ${ROWS} rows in each of its fiv
     await waitFor('ledger and databases to agree', agree, 20_000).catch(() => undefined);
     expect(await judge(ledger, databases())).toEqual([]);
   });
+
+  it(
+    'the moves are completed: nothing of the tables is left in the shared database',
+    async () => {
+      for (const name of ORDER)
+        await within(name, async (move) => {
+          await verbs.complete(move, { dryRun: false, now: true });
+        });
+      const left = await query(monolith.url)(
+        `SELECT tablename FROM pg_tables WHERE tablename NOT LIKE '%migrations' AND schemaname NOT IN ('pg_catalog', 'information_schema')`,
+      );
+      expect(left).toEqual([]);
+      expect(await judge(load.ledger, databases())).toEqual([]);
+      expect(await oldRows(databases())).toEqual(old);
+    },
+    2 * MINUTES,
+  );
 });
 
 /** The service's own migrations, in the database it will have. */

@@ -40,7 +40,7 @@ export async function judge(ledger: Ledger, databases: Databases): Promise<strin
       databases.guardian(`SELECT ghost_id || '/' || badge AS id FROM agent_badges WHERE ghost_id LIKE 'Ledger%'`),
     )),
     ...(await exactly('decision', ledger.decisions, () =>
-      databases.gatekeeper(`SELECT id::text FROM audit_log WHERE metadata ->> 'name' LIKE 'decisions-%'`),
+      databases.gatekeeper(`SELECT id::text FROM audit_log WHERE id = ANY ($1::uuid[])`, [[...ledger.decisions]]),
     )),
     ...(await exactly('question', ledger.chats.keys(), () =>
       databases.lobby(`SELECT request_id AS id FROM history WHERE role = 'user' AND request_id LIKE 'chats-%'`),
