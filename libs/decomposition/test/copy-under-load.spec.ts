@@ -1,9 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { EmbeddedPostgres } from '#embedded-postgres';
 import { waitFor } from '#testing';
 import { copy } from '../src/core/copy/copy.js';
 import { type Move } from '../src/core/move.js';
@@ -11,6 +6,7 @@ import { openStream } from '../src/core/stream/open-stream.js';
 import { contentOf } from './support/content.js';
 import { copyAndKill } from './support/copy-process.js';
 import { RESTLESS_DATA, RESTLESS_DDL, RESTLESS_TABLES, startWriters } from './support/restless-writers.js';
+import { startSecondServer, type SecondServer } from './support/second-server.js';
 import { smallMove, type SmallMove, type SmallMoveOptions } from './support/small-move.js';
 
 const SLOW = 240_000;
@@ -22,7 +18,7 @@ const finish = async (move: Move): Promise<void> => {
 describe('copy, while others write', () => {
   const open: SmallMove[] = [];
   const writers: ReturnType<typeof startWriters>[] = [];
-  const servers: { stop: () => Promise<void> }[] = [];
+  const servers: SecondServer[] = [];
   afterEach(async () => {
     for (const one of writers.splice(0)) await one.stop();
     for (const one of open.splice(0)) await one.drop();
@@ -44,6 +40,11 @@ describe('copy, while others write', () => {
     await openStream(move, 'source').catchUp(60_000, move.signal);
     const [source, target] = await Promise.all([contentOf(move, 'source'), contentOf(move, 'target')]);
     expect(target).toEqual(source);
+  };
+  const secondServer = async (): Promise<SecondServer> => {
+    const server = await startSecondServer();
+    servers.push(server);
+    return server;
   };
   const startWriting = (small: SmallMove): ReturnType<typeof startWriters> => {
     const started = startWriters(small.reopen().databases.source);
@@ -111,20 +112,7 @@ describe('copy, while others write', () => {
   it(
     'goes to another server, from where the other stream comes back',
     async () => {
-      const root = await mkdtemp(join(tmpdir(), 'gravitas-second-'));
-      await chmod(root, 0o711);
-      const second = new EmbeddedPostgres({
-        dataDir: join(root, 'postgres'),
-        password: randomBytes(18).toString('base64url'),
-        durable: false,
-      });
-      servers.push({
-        stop: async () => {
-          await second.stop('immediate');
-          await rm(root, { recursive: true });
-        },
-      });
-      const { url } = await second.start();
+      const { url } = await secondServer();
       const small = await make({ servers: { target: url } });
       const writing = startWriting(small);
       const forward = openStream(small.move, 'source');
@@ -145,4 +133,17 @@ describe('copy, while others write', () => {
     },
     SLOW,
   );
+
+  it('goes on after both servers crashed in the middle of it', async () => {
+    const { url, crash } = await secondServer();
+    const small = await make({ servers: { source: url, target: url } });
+    let crashed: Promise<void> | undefined;
+    const at = (step: string): void => void (step.startsWith('copy ') && (crashed ??= crash()));
+    const doomed = small.reopen({ progress: { note: () => undefined, at } });
+    await expect(copy(doomed, { finish })).rejects.toThrow();
+    await crashed;
+    await small.source.query(`UPDATE doc SET n = 5 WHERE id % 3 = 0; UPDATE doc SET id = id + 5000 WHERE id % 50 = 0`);
+    await copy(small.move, { finish });
+    await expectEqual(small.move);
+  }, 240_000);
 });

@@ -251,4 +251,47 @@ describe('copy', () => {
     },
     SLOW,
   );
+
+  it(
+    'passes by rows that dual writes have brought already, and nothing else that is in the way',
+    async () => {
+      const small = await make({ service: { strategy: 'dual-write' } });
+      const nothing = async (): Promise<void> => undefined;
+      const stream = {
+        ...{
+          from: 'source' as const,
+          capture: nothing,
+          start: nothing,
+          skipToNow: nothing,
+          catchUp: nothing,
+          stop: nothing,
+        },
+        ...{ end: nothing, lag: async () => ({ seconds: 0, pending: 0, pendingUnit: 'changes' as const }) },
+        changes: { read: async function* () {}, forget: nothing },
+      };
+      await small.target.query(`BEGIN; SET LOCAL decomposition.dual = 'on';
+      INSERT INTO thing (id, label) OVERRIDING SYSTEM VALUE VALUES (160, 'half'), (5000, 'half');
+      INSERT INTO reading VALUES (7, '2026-02-27', -1); COMMIT`);
+      await copy(small.move, { openStream: () => stream });
+      const { rows } = await small.target.query<{ id: string }>(
+        `SELECT id FROM thing WHERE label = 'half' UNION ALL SELECT count(*) FROM thing UNION ALL SELECT count(*) FROM reading`,
+      );
+      expect(rows.map(({ id }) => Number(id))).toEqual([160, 5000, 2001, 1001]);
+    },
+    SLOW,
+  );
+
+  it(
+    'does not go on where a row is on the target that nothing brought there',
+    async () => {
+      const small = await make();
+      await small.target.query(`BEGIN; SET LOCAL session_replication_role = replica;
+      INSERT INTO thing (id, label) OVERRIDING SYSTEM VALUE VALUES (160, 'whose?'); COMMIT`);
+      await expect(copy(small.move)).rejects.toMatchObject({
+        code: 'different',
+        message: expect.stringContaining('(id)=(160)'),
+      });
+    },
+    SLOW,
+  );
 });

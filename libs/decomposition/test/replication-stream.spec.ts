@@ -4,6 +4,7 @@ import { SplitError } from '../src/core/errors.js';
 import { type Side } from '../src/core/side.js';
 import { openStream } from '../src/core/stream/open-stream.js';
 import { ReplicationStream } from '../src/core/stream/replication/replication-stream.js';
+import { startSecondServer, type SecondServer } from './support/second-server.js';
 import { smallMove, type SmallMove } from './support/small-move.js';
 
 const DDL = `
@@ -17,8 +18,10 @@ const RUNNING = new AbortController().signal;
 
 describe('ReplicationStream', () => {
   const open: SmallMove[] = [];
+  const servers: SecondServer[] = [];
   afterEach(async () => {
     for (const one of open.splice(0)) await one.drop();
+    for (const one of servers.splice(0)) await one.stop();
   }, 60_000);
 
   const make = async (options: Partial<Parameters<typeof smallMove>[0]> = {}): Promise<SmallMove> => {
@@ -163,6 +166,22 @@ describe('ReplicationStream', () => {
     await expectEqual(small);
     for (const stream of [forward, reverse]) await stream.end();
     expect(await left(small)).toEqual([]);
+  }, 60_000);
+
+  it('does not go back behind what it skipped when the servers crash', async () => {
+    const server = await startSecondServer();
+    servers.push(server);
+    const small = await make({ servers: { source: server.url, target: server.url } });
+    const stream = openStream(small.move, 'source');
+    await stream.capture();
+    const apart = `BEGIN; SET LOCAL session_replication_role = replica; INSERT INTO thing VALUES (1, 'known to both', 1, '2026-01-01'); COMMIT`;
+    for (const pool of [small.source, small.target]) await pool.query(apart);
+    await stream.skipToNow();
+    await server.crash();
+    await stream.start();
+    await small.source.query(`INSERT INTO thing VALUES (2, 'new', 1, '2026-01-01')`);
+    await stream.catchUp(30_000, RUNNING);
+    await expectEqual(small);
   }, 60_000);
 
   it('is told to stop while it waits', async () => {

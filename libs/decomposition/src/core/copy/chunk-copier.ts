@@ -1,8 +1,13 @@
+import type pg from 'pg';
+import { escapeIdentifier } from 'pg';
 import { copyFrom, copyOut, withConnection } from '#database';
-import { fullName, type Table } from '../catalogue/table.js';
+import { fullName, quoted, writable, type Table } from '../catalogue/table.js';
+import { SplitError } from '../errors.js';
 import { type Move } from '../move.js';
-import { type CopyFormat, copyStatements } from './copy-statements.js';
-import { inRange } from './key-range.js';
+import { type CopyFormat, copyStatements, type CopyStatements } from './copy-statements.js';
+import { inRange, keyColumns } from './key-range.js';
+
+const UNIQUE_VIOLATION = '23505';
 
 export interface CopiedChunk {
   table: string;
@@ -48,12 +53,7 @@ export class ChunkCopier {
           [this.move.service.name, this.order],
         );
         const chunk = rows[0];
-        const copied =
-          chunk &&
-          (await withConnection(source, (from) => {
-            const statements = this.statements(chunk);
-            return copyFrom(to, statements.in, copyOut(from, statements.out));
-          }));
+        const copied = chunk && (await withConnection(source, (from) => this.copy(from, to, chunk)));
         if (chunk)
           await to.query(
             `UPDATE decomposition.chunks SET rows = $4, done_at = clock_timestamp()
@@ -69,8 +69,47 @@ export class ChunkCopier {
     });
   }
 
-  private statements({ table: name, low, high }: Chunk): { out: string; in: string } {
+  private async copy(from: pg.ClientBase, to: pg.ClientBase, { table: name, low, high }: Chunk): Promise<number> {
     const table = this.tables.get(name)!;
-    return copyStatements(table, inRange(table, { low, high }), this.formats.get(name) ?? 'text');
+    const format = this.formats.get(name) ?? 'text';
+    const condition = inRange(table, { low, high });
+    const statements = copyStatements(table, condition, format);
+    await to.query('SAVEPOINT chunk');
+    try {
+      return await copyFrom(to, statements.in, copyOut(from, statements.out));
+    } catch (error) {
+      if ((error as { code?: string }).code !== UNIQUE_VIOLATION) throw error;
+      if (this.move.service.strategy !== 'dual-write') throw inTheWay(name, error);
+      // Halves of dual writes may be there already. Both sides' logs have the keys of what differs.
+      await to.query('ROLLBACK TO SAVEPOINT chunk');
+      return addMissing(from, to, table, copyStatements(table, condition, format, 'pg_temp.chunk'));
+    }
   }
+}
+
+function inTheWay(table: string, cause: unknown): SplitError {
+  const { detail } = cause as { detail?: string };
+  return new SplitError(
+    'different',
+    `Rows of ${table} are on the target that nothing brought there: ${detail ?? ''}`,
+    'Look who writes to the target, take them away, and run it again.',
+    { cause },
+  );
+}
+
+/** By way of a table of its own. @returns rows that were read */
+async function addMissing(
+  from: pg.ClientBase,
+  to: pg.ClientBase,
+  table: Table,
+  statements: CopyStatements,
+): Promise<number> {
+  const columns = writable(table)
+    .map(({ name }) => escapeIdentifier(name))
+    .join(', ');
+  await to.query(`CREATE TEMPORARY TABLE chunk ON COMMIT DROP AS SELECT ${columns} FROM ${quoted(table)} WITH NO DATA`);
+  const rows = await copyFrom(to, statements.in, copyOut(from, statements.out));
+  await to.query(`INSERT INTO ${quoted(table)} (${columns}) OVERRIDING SYSTEM VALUE SELECT ${columns} FROM pg_temp.chunk
+    ON CONFLICT ${keyColumns(table)} DO NOTHING`);
+  return rows;
 }

@@ -10,14 +10,19 @@ export interface CopyStatements {
   in: string;
 }
 
-/** The rows of one side's table for which a condition holds, and where they go on the other. */
-export function copyStatements(table: Table, condition: string, format: CopyFormat): CopyStatements {
+/** The rows of one side's table for which a condition holds, and where they go on the other: into that table, unless told. */
+export function copyStatements(
+  table: Table,
+  condition: string,
+  format: CopyFormat,
+  into: string = quoted(table),
+): CopyStatements {
   const columns = writable(table)
     .map(({ name }) => escapeIdentifier(name))
     .join(', ');
   return {
     out: `COPY (SELECT ${columns} FROM ${quoted(table)} WHERE ${condition}) TO STDOUT (FORMAT ${format})`,
-    in: `COPY ${quoted(table)} (${columns}) FROM STDIN (FORMAT ${format})`,
+    in: `COPY ${into} (${columns}) FROM STDIN (FORMAT ${format})`,
   };
 }
 

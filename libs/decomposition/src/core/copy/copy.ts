@@ -1,3 +1,4 @@
+import { withConnection } from '#database';
 import { quoted } from '../catalogue/table.js';
 import { SplitError } from '../errors.js';
 import { type Move } from '../move.js';
@@ -58,7 +59,8 @@ const SETTLE_TIMEOUT_MS = 10 * 60_000;
  * Copies the source's rows, chunk by chunk, while it takes writes, and leaves the target following it: phase `in_step`. Whoever is stopped
  * or killed runs it again: chunks that are done stay done. The caller has the move's turn.
  *
- * @throws SplitError `not_created`, `refused` when the move is past that, `interrupted`, `timeout`
+ * @throws SplitError `not_created`, `refused` when the move is past that, `different` when the target has rows that nothing brought there,
+ * `interrupted`, `timeout`
  */
 export async function copy(move: Move, options: CopyOptions = {}): Promise<CopyReport> {
   const { until = 'in_step' } = options;
@@ -131,17 +133,12 @@ async function startOver(move: Move, stream: Stream, { unfinish }: CopyOptions):
   await unfinish?.(move);
   const { target } = move.databases;
   const tables = (await move.tables('target')).map(quoted).join(', ');
-  const client = await target.connect();
-  try {
+  await withConnection(target, async (client) => {
     await client.query('BEGIN; SET LOCAL session_replication_role = replica');
     await client.query(`TRUNCATE ${tables}`);
     for (const kept of ['chunks', 'rekeyed'])
       await client.query(`DELETE FROM decomposition.${kept} WHERE service = $1`, [move.service.name]);
     await move.state.journal('copy', 'started_over', {}, client);
     await client.query('COMMIT');
-    client.release();
-  } catch (error) {
-    client.release(error as Error);
-    throw error;
-  }
+  });
 }

@@ -80,6 +80,7 @@ export class ReplicationStream implements Stream {
     await advanceSlot(here, names.log, lsn, move.signal);
     // A server that crashes may find its slot where it was before. The other side also knows how far it is, and keeps that in its log.
     await there.query(`SELECT pg_replication_origin_advance($1, $2::pg_lsn)`, [`pg_${subscription.oid}`, lsn]);
+    await flushedLsn(there);
   }
 
   async lag(): Promise<Lag> {
