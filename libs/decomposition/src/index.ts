@@ -1,3 +1,4 @@
+export { copy, COPY_STEPS, type CopyOptions, type CopyReport, type CopyStep } from './core/copy/copy.js';
 export { SplitError, type SplitErrorCode } from './core/errors.js';
 export { openMove, type Move, type OpenMoveOptions } from './core/move.js';
 export { MAX_PLAN_BYTES, parsePlan } from './core/plan/load-plan.js';
@@ -35,3 +36,5 @@ export { dualClients } from './route/dual/dual-clients.js';
 export { checkPlan, DEFAULT_BYTES_PER_SECOND, type CheckPlanOptions } from './core/plan/check-plan.js';
 export { create, type CreateOptions, type CreateReport } from './core/create/create.js';
 export { driftOf } from './core/create/drift.js';
+export { openStream } from './core/stream/open-stream.js';
+export { type Lag, type Stream } from './core/stream/stream.js';
