@@ -68,7 +68,8 @@ describe(`five services leave a shared database, ${ROWS} rows in each of its fiv
   const there = async (move: Move, name: ServiceName): Promise<void> => {
     const report = await verbs.switchWrites(move, { dryRun: false });
     moved.add(name);
-    figures.push(`${name}: writes waited ${Math.round(report.pause_ms!)} ms for the switch`);
+    const steps = report.steps.map(({ step, ms }) => `${step} ${Math.round(ms)}`).join(', ');
+    figures.push(`${name}: writes waited ${Math.round(report.pause_ms!)} ms for the switch (${steps})`);
     expect(report.pause_ms).toBeLessThan(5000);
   };
 
