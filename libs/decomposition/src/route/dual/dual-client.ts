@@ -1,8 +1,8 @@
-import { type EventEmitter } from 'node:events';
 import type pg from 'pg';
 import { calling, callOf, isSubmittable, settle, type Call } from './call.js';
 import { type HalfBreaker } from './half-breaker.js';
 import { NewHalf } from './new-half.js';
+import { OldSide, type TransactionStatus } from './old-side.js';
 import { statementOf } from './statement.js';
 
 export interface DualClientOptions {
@@ -18,8 +18,6 @@ export interface DualClientOptions {
   breaker?: HalfBreaker;
 }
 
-type Listener = Parameters<EventEmitter['on']>[1];
-type TransactionStatus = ReturnType<pg.ClientBase['getTransactionStatus']>;
 type Result = pg.QueryResult;
 
 /**
@@ -48,10 +46,9 @@ type Result = pg.QueryResult;
  *
  * Calls may be made without waiting for those before; they are done one after the other, as pg does.
  */
-export class DualClient {
+export class DualClient extends OldSide {
   /** In all forms that pg knows. */
   readonly query: pg.ClientBase['query'];
-  private readonly old: pg.PoolClient;
   private readonly half: NewHalf;
   private tail: Promise<unknown> = Promise.resolve();
   private queued = 0;
@@ -62,7 +59,7 @@ export class DualClient {
   };
 
   constructor(private readonly options: DualClientOptions) {
-    this.old = options.old;
+    super(options.old);
     this.old.on('error', this.onError);
     this.half = new NewHalf({
       fresh: options.fresh,
@@ -78,46 +75,6 @@ export class DualClient {
     else this.enqueue(async () => this.half.release()).catch(() => undefined);
     this.old.off('error', this.onError);
     this.old.release(error);
-  }
-
-  getTransactionStatus(): TransactionStatus {
-    return this.old.getTransactionStatus();
-  }
-
-  escapeIdentifier(text: string): string {
-    return this.old.escapeIdentifier(text);
-  }
-
-  escapeLiteral(text: string): string {
-    return this.old.escapeLiteral(text);
-  }
-
-  /** Events are the old side's. */
-  on(event: string, listener: Listener): this {
-    (this.old as EventEmitter).on(event, listener);
-    return this;
-  }
-
-  once(event: string, listener: Listener): this {
-    (this.old as EventEmitter).once(event, listener);
-    return this;
-  }
-
-  off(event: string, listener: Listener): this {
-    (this.old as EventEmitter).off(event, listener);
-    return this;
-  }
-
-  addListener(event: string, listener: Listener): this {
-    return this.on(event, listener);
-  }
-
-  removeListener(event: string, listener: Listener): this {
-    return this.off(event, listener);
-  }
-
-  listenerCount(event: string): number {
-    return (this.old as EventEmitter).listenerCount(event);
   }
 
   private take(args: unknown[]): unknown {
