@@ -38,3 +38,13 @@ export { create, type CreateOptions, type CreateReport } from './core/create/cre
 export { driftOf } from './core/create/drift.js';
 export { openStream } from './core/stream/open-stream.js';
 export { type Lag, type Stream } from './core/stream/stream.js';
+export { complete, type CompleteOptions, type CompleteReport } from './core/switch/complete.js';
+export { readReport, writeReport, type MoveReport } from './core/switch/complete-report.js';
+export { type Gate } from './core/switch/gates.js';
+export { awaitEpoch, awaitPause, readParticipants, type Participant } from './core/switch/participants.js';
+export { type SwitchReport } from './core/switch/report.js';
+export { reverse, type ReverseOptions } from './core/switch/reverse.js';
+export { switchReads, type SwitchReadsOptions, type SwitchReadsReport } from './core/switch/switch-reads.js';
+export { switchWrites, type SwitchWritesOptions } from './core/switch/switch-writes.js';
+export { type SwitchTools } from './core/switch/tools.js';
+export { takeTurn, withTurn, type Turn } from './core/switch/turn.js';

@@ -12,11 +12,13 @@ export function plainTools(streams: TriggerStreams): SwitchTools {
     openStream: streams.open,
     verify: async (move) => {
       const { phase } = await move.state.read();
-      let differences = await compare(move, 'source');
+      const from = phase === 'switched' ? 'target' : 'source';
       // What is on its way is no difference.
+      await streams.open(move, from).catchUp(5000, move.signal);
+      let differences = await compare(move, from);
       for (let i = 0; i < 50 && differences.length > 0; i += 1) {
         await sleep(20);
-        const again = await compare(move, phase === 'switched' ? 'target' : 'source');
+        const again = await compare(move, from);
         differences = again.filter(({ key }) => differences.some((old) => String(old.key) === String(key)));
       }
       const clean = differences.length === 0;

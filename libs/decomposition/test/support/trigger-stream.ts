@@ -56,8 +56,10 @@ export class TriggerStreams {
             found[0].row,
           ]);
         await client.query('COMMIT');
-      } finally {
+        client.release();
+      } catch (error) {
         client.release(true);
+        throw error;
       }
       await there.query('DELETE FROM decomposition.test_changes WHERE id = $1', [id]);
     }
@@ -141,6 +143,7 @@ class TriggerStream implements Stream {
   async end(): Promise<void> {
     for (const table of await this.move.tables(this.from))
       await this.there.query(`DROP TRIGGER IF EXISTS zz_test_log ON ${quoted(table)}`);
+    await this.there.query('DROP FUNCTION IF EXISTS decomposition.test_log()');
     // In the order in which the applier reads them.
     await this.there.query('DROP TABLE IF EXISTS decomposition.test_changes, decomposition.test_stream');
   }

@@ -1,3 +1,4 @@
+import { SplitError } from '../errors.js';
 import { type Move } from '../move.js';
 import { type MoveState } from '../state/move-state.js';
 import { type Parts, streamsOf } from './parts.js';
@@ -77,7 +78,8 @@ export async function runSteps<S extends StepName>(
       run.times.push({ step, ms });
       await run.move.state.journal(run.verb, step, { ms, ...detail });
     } catch (error) {
-      return { step, error };
+      const told = run.move.signal.aborted && !(error instanceof SplitError);
+      return { step, error: told ? interrupted(error) : error };
     }
     await run.onStep?.(step);
   }

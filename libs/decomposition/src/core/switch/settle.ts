@@ -1,5 +1,8 @@
+import { SplitError } from '../errors.js';
 import { fencedTables } from '../fence/fence.js';
 import { type Move } from '../move.js';
+import { otherSide } from '../side.js';
+import { type Stream } from '../stream/stream.js';
 import { noteKeys, validateKeys } from './cut-keys.js';
 import { type Parts } from './parts.js';
 import { type Run } from './run.js';
@@ -21,7 +24,7 @@ export async function settle(run: Run, parts: Parts): Promise<object> {
   await assertOwn(run);
   if (phase === 'in_step' && writes === 'source') {
     await openSource(run, parts, OPEN_TIMEOUT_MS);
-    await forward.start();
+    await follow(move, forward);
     await assertOwn(run);
     await reverse.end();
     await letHalvesIn(move, parts, 'target');
@@ -32,13 +35,27 @@ export async function settle(run: Run, parts: Parts): Promise<object> {
     return dangling.length > 0 ? { dangling } : {};
   }
   if (phase === 'switched' && writes === 'target') {
-    await reverse.start();
+    await follow(move, reverse);
     await assertOwn(run);
     await forward.end();
     await letHalvesIn(move, parts, 'source');
     await noteKeys(move, keys);
   }
   return {};
+}
+
+async function follow({ service }: Move, stream: Stream): Promise<void> {
+  try {
+    await stream.start();
+  } catch (error) {
+    if (error instanceof SplitError) throw error;
+    throw new SplitError(
+      'refused',
+      `The ${otherSide(stream.from)} of ${service.name} cannot follow the ${stream.from}: ${(error as Error).message}.`,
+      'Look at the logs of both servers: without what it follows by, it lacks what was written since.',
+      { cause: error },
+    );
+  }
 }
 
 /** Whether the source is closed although the state says that it takes writes. */

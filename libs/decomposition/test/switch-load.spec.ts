@@ -1,0 +1,76 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { waitFor } from '#testing';
+import { FENCED } from '../src/core/fence/fence.js';
+import { reverse } from '../src/core/switch/reverse.js';
+import { switchWrites } from '../src/core/switch/switch-writes.js';
+import { compare } from './support/plain-tools.js';
+import { switchCase, type SwitchCase } from './support/switch-case.js';
+
+let one: SwitchCase;
+beforeAll(async () => {
+  one = await switchCase();
+});
+afterAll(() => one?.drop());
+
+/** Rows that were acknowledged, by amount. */
+class Ledger {
+  readonly rows = new Set<number>();
+  running = true;
+  private next = 10_000;
+
+  async run(write: (amount: number) => Promise<unknown>): Promise<void> {
+    while (this.running) {
+      const amount = (this.next += 1);
+      await write(amount);
+      this.rows.add(amount);
+      await sleep(15);
+    }
+  }
+}
+
+const INSERT = 'INSERT INTO item (account, amount) VALUES (1, $1)';
+
+describe('there and back under load', () => {
+  it('loses no row of writers that take part, nor of one that does not', async () => {
+    const ledger = new Ledger();
+    const [a, b] = [one.standIn('a'), one.standIn('b')];
+    /** Knows nothing of the move: tries the other side when one refuses. */
+    const outsider = async (amount: number): Promise<void> => {
+      for (let i = 0; ; i += 1) {
+        const pool = i % 2 === 0 ? one.source : one.target;
+        try {
+          return void (await pool.query(INSERT, [amount]));
+        } catch (error) {
+          if ((error as { code?: string }).code !== FENCED) throw error;
+          await sleep(2);
+        }
+      }
+    };
+    const writers = [
+      ledger.run((amount) => a.write(INSERT, [amount])),
+      ledger.run((amount) => b.write(INSERT, [amount])),
+      ledger.run(outsider),
+    ];
+    const pauses: (number | null)[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      const before = ledger.rows.size;
+      await waitFor('some writes', () => ledger.rows.size > before + 30);
+      pauses.push((await switchWrites(one.move, { tools: one.tools })).pause_ms);
+      const between = ledger.rows.size;
+      await waitFor('some more', () => ledger.rows.size > between + 30);
+      pauses.push((await reverse(one.move, { tools: one.tools })).pause_ms);
+    }
+    ledger.running = false;
+    await Promise.all(writers);
+    await one.streams.open(one.move, 'source').catchUp(10_000, one.move.signal);
+    expect(await compare(one.move, 'source')).toEqual([]);
+    const { rows } = await one.source.query<{ amount: number }>(
+      'SELECT amount FROM item WHERE amount > 10000 ORDER BY 1',
+    );
+    expect(rows.map(({ amount }) => amount)).toEqual([...ledger.rows].sort((x, y) => x - y));
+    // Those that take part were never refused: they waited.
+    expect([a.refused, b.refused]).toEqual([0, 0]);
+    for (const pause of pauses) expect(pause).toBeLessThan(5000);
+  }, 60_000);
+});
