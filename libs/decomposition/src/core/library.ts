@@ -14,7 +14,7 @@ import { reverse } from './switch/reverse.js';
 import { switchReads } from './switch/switch-reads.js';
 import { switchWrites } from './switch/switch-writes.js';
 import { type SwitchTools } from './switch/tools.js';
-import { takeTurn } from './switch/turn.js';
+import { withTurn } from './turn.js';
 import { type BackupResult, type Verbs } from './verbs.js';
 import { advanceSequences } from './verify/advance-sequences.js';
 import { leaderOf } from './verify/comparison.js';
@@ -36,19 +36,15 @@ export const verbs: Omit<Verbs, 'sample'> = {
   backup: async (plan, services, directory, run) => tablesOf(await backup(plan, services, directory, run)),
   restore: async (directory, url, run) => tablesOf(await restore(directory, url, run)),
   create,
-  copy: async (move) => {
-    const turn = await takeTurn(move, 'copy');
-    try {
+  copy: (move) =>
+    withTurn(move, 'copy', async () => {
       const report = await copy(move, {
         finish: (one) => makeDeferred(one, 'target'),
         unfinish: (one) => dropDeferred(one, 'target'),
       });
       await advanceSequences(move, 'target');
       return report;
-    } finally {
-      await turn.release();
-    }
-  },
+    }),
   verify: async (move, options) => {
     const stream = openStream(move, leaderOf(await move.state.read()));
     return verify(move, { ...options, stream, drift: driftAsDifferences });

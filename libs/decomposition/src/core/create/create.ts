@@ -9,6 +9,7 @@ import { type Move } from '../move.js';
 import { type Login } from '../plan/plan.js';
 import { type Phase } from '../state/move-state.js';
 import { BEAT_SCHEMA, TARGET_SCHEMA } from '../state/schema.js';
+import { withTurn } from '../turn.js';
 import { cloneSchema } from './clone-schema.js';
 import { closeTarget } from './close-target.js';
 import { cutForeignKeys, cutRows } from './cut-foreign-keys.js';
@@ -17,7 +18,6 @@ import { describeSide, driftOf } from './drift.js';
 import { migrateSchema } from './migrate-schema.js';
 import { checkApart, provisionTarget, targetDatabase } from './provision-target.js';
 import { grantTables, grantTakingPart, tableGrants } from './rights.js';
-import { withTurn } from './turn.js';
 
 export interface CreateOptions {
   passwords: (login: Login) => string;
@@ -56,7 +56,7 @@ export async function create(move: Move, options: CreateOptions): Promise<Create
       `${move.service.name} is made by its migrations, and there is nothing that runs them.`,
       'Set `schema: clone` in the plan.',
     );
-  return withTurn(move, () => createInTurn(move, options));
+  return withTurn(move, 'create', () => createInTurn(move, options), 'create');
 }
 
 async function createInTurn(move: Move, options: CreateOptions): Promise<CreateReport> {

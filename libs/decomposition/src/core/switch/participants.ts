@@ -1,5 +1,5 @@
 import { type Move } from '../move.js';
-import { until } from './until.js';
+import { until } from '../wait-until.js';
 
 /** One running process of a service that routes its connections by the state of the move. */
 export interface Participant {
@@ -55,10 +55,10 @@ export function awaitEpoch(move: Move, epoch: number, timeoutMs: number): Promis
 
 async function awaitAll(move: Move, timeoutMs: number, there: (one: Participant) => boolean): Promise<Awaited> {
   let last: Awaited = { participants: [], missing: [] };
-  const read = async (): Promise<true | undefined> => {
+  const read = async (): Promise<boolean> => {
     const { alive } = await readParticipants(move);
     last = { participants: alive, missing: alive.filter((one) => !there(one)) };
-    return last.missing.length === 0 || undefined;
+    return last.missing.length === 0;
   };
   await until(read, { timeoutMs, signal: move.signal });
   return last;

@@ -21,7 +21,7 @@ import { assertOwn, changeOwn, closeSide, openSource } from './sides.js';
 import { REVERSE_STEPS, type ReverseStep } from './steps.js';
 import { REVERSED, takeBackReverse, takeBackSwitch } from './take-back.js';
 import { listed, type SwitchTools } from './tools.js';
-import { within } from './until.js';
+import { within } from './within.js';
 
 export interface ReverseOptions extends VerbOptions {
   /** How long writes may stand still; afterwards all is taken back. Milliseconds, default 5000. */

@@ -1,11 +1,11 @@
 import { SplitError } from '../errors.js';
 import { type Move } from '../move.js';
 import { type MoveState } from '../state/move-state.js';
+import { type Turn, withTurn } from '../turn.js';
+import { interrupted } from '../wait-until.js';
 import { type Parts, streamsOf } from './parts.js';
 import { type StepName } from './steps.js';
 import { type SwitchTools } from './tools.js';
-import { type Turn, withTurn } from './turn.js';
-import { interrupted } from './until.js';
 
 export interface StepTime {
   step: StepName;

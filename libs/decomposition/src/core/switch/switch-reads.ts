@@ -1,6 +1,7 @@
 import { SplitError } from '../errors.js';
 import { type Move } from '../move.js';
 import { type MoveState } from '../state/move-state.js';
+import { withTurn } from '../turn.js';
 import {
   assertOpen,
   type Gate,
@@ -13,7 +14,6 @@ import {
 } from './gates.js';
 import { awaitEpoch } from './participants.js';
 import { type VerbOptions } from './run.js';
-import { withTurn } from './turn.js';
 
 export interface SwitchReadsOptions extends Pick<VerbOptions, 'tools' | 'dryRun'> {
   /** Share of reads, by key, that the target serves, 0 to 100. */

@@ -21,7 +21,7 @@ import { assertOwn, CLOSED, closeSide, openTarget } from './sides.js';
 import { SWITCH_STEPS, type SwitchStep } from './steps.js';
 import { takeBackSwitch } from './take-back.js';
 import { listed, type SwitchTools } from './tools.js';
-import { within } from './until.js';
+import { within } from './within.js';
 
 export interface SwitchWritesOptions extends VerbOptions {
   /** How long writes may stand still; afterwards all is taken back. Milliseconds, default 5000. */

@@ -3,6 +3,7 @@ import { type Move } from '../move.js';
 import { otherSide, type Side } from '../side.js';
 import { type MoveState } from '../state/move-state.js';
 import { type Stream } from '../stream/stream.js';
+import { withTurn } from '../turn.js';
 import { advanceSequences } from './advance-sequences.js';
 import { CatchUps } from './catch-ups.js';
 import { checkChains } from './check-chains.js';
@@ -14,7 +15,6 @@ import { markChanges } from './mark-changes.js';
 import { RangeStore } from './range-store.js';
 import { type SettleOptions } from './settle.js';
 import { type Difference, type Verification } from './verification.js';
-import { withVerifyLock } from './verify-lock.js';
 import { verifyTable, type TableResult } from './verify-table.js';
 
 export type VerifyStream = Pick<Stream, 'catchUp' | 'changes'>;
@@ -43,7 +43,12 @@ export interface VerifyOptions {
  */
 export async function verify(move: Move, options: VerifyOptions): Promise<Verification> {
   try {
-    return await withVerifyLock(move, async () => run(move, comparable(await move.state.read()), options));
+    return await withTurn(
+      move,
+      'verify',
+      async () => run(move, comparable(await move.state.read()), options),
+      'verify',
+    );
   } catch (error) {
     if (!move.signal.aborted) throw error;
     throw new SplitError(
