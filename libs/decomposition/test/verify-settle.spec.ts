@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { leaderOf, readComparisons } from '../src/core/verify/comparison.js';
+import { leaderOf } from '../src/core/state/move-state.js';
+import { readComparisons } from '../src/core/verify/comparison.js';
 import { hashRange, sameRows } from '../src/core/verify/hash-range.js';
 import { suspectsOf } from '../src/core/verify/suspects.js';
 import { verify, type VerifyStream } from '../src/core/verify/verify.js';

@@ -1,7 +1,5 @@
 import { type Side } from '../core/side.js';
-
-/** Upper bounds in milliseconds; what takes longer is counted behind the last. */
-const LATENCY_MS = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000] as const;
+import { LATENCY_BOUNDS } from '../core/watch/instance-stats.js';
 
 /** What an instance counted since it started, as `decomposition.instances` has it in `stats`. */
 export interface StatsReport {
@@ -28,14 +26,14 @@ export class ParticipantStats {
   readonly waits = { count: 0, sum: 0, max: 0 };
   fenced = 0;
   failedHalves = 0;
-  private readonly latencies = new Array<number>(LATENCY_MS.length + 1).fill(0);
+  private readonly latencies = new Array<number>(LATENCY_BOUNDS.length + 1).fill(0);
 
   /** A request was answered. */
   answered(milliseconds: number, failed: boolean): void {
     this.requests++;
     if (failed) this.errors++;
-    const bucket = LATENCY_MS.findIndex((bound) => milliseconds <= bound);
-    this.latencies[bucket === -1 ? LATENCY_MS.length : bucket]!++;
+    const bucket = LATENCY_BOUNDS.findIndex((bound) => milliseconds <= bound);
+    this.latencies[bucket === -1 ? LATENCY_BOUNDS.length : bucket]!++;
   }
 
   /** A writer waited at the gate. */
@@ -50,7 +48,7 @@ export class ParticipantStats {
     return {
       requests: this.requests,
       errors: this.errors,
-      latency_ms: { le: LATENCY_MS, count: [...this.latencies] },
+      latency_ms: { le: LATENCY_BOUNDS, count: [...this.latencies] },
       reads: { ...this.reads },
       shadow: { ...this.shadow },
       pool,

@@ -1,14 +1,12 @@
 import { otherSide, type Side } from '../core/side.js';
-import { type MoveState } from '../core/state/move-state.js';
+import { leaderOf, type MoveState } from '../core/state/move-state.js';
 import { bucketOf } from './bucket.js';
 import { type Intent } from './intent.js';
 import { type RecentWriters } from './recent-writers.js';
 
-/** The side that takes writes; during a pause, that which took them before. */
+/** The side that takes writes; without a move, the source. */
 export function writingSide(state: Pick<MoveState, 'writes' | 'pausedFor'> | undefined): Side {
-  if (!state) return 'source';
-  if (state.writes !== 'paused') return state.writes;
-  return state.pausedFor === 'reverse' ? 'target' : 'source';
+  return state ? leaderOf(state) : 'source';
 }
 
 /**

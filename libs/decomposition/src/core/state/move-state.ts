@@ -13,6 +13,11 @@ export type Phase = 'created' | 'copying' | 'in_step' | 'switched' | 'completed'
 /** Which side takes writes. `paused`: neither, while a switch in the direction of `pausedFor` goes on. */
 export type Writes = Side | 'paused';
 
+/** The side that takes writes, and is right where the two differ; during a pause, that which took them before. */
+export function leaderOf({ writes, pausedFor }: Pick<MoveState, 'writes' | 'pausedFor'>): Side {
+  return writes === 'target' || pausedFor === 'reverse' ? 'target' : 'source';
+}
+
 /** One service's move: the row that participants follow, too. */
 export interface MoveState {
   service: string;

@@ -1,14 +1,8 @@
 import { type Strategy } from '../plan/plan.js';
+import { type Instance } from '../state/instances.js';
 import { type Phase, type Writes } from '../state/move-state.js';
 
-export interface ParticipantStatus {
-  instance: string;
-  seen_s_ago: number;
-  /** Heard of lately enough to be waited for. */
-  alive: boolean;
-  epoch: number;
-  paused: boolean;
-}
+export type ParticipantStatus = Pick<Instance, 'instance' | 'seen_s_ago' | 'alive' | 'epoch' | 'paused'>;
 
 export interface JournalStep {
   verb: string;

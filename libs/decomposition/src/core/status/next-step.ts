@@ -1,3 +1,4 @@
+import { MAX_LAG_S, MAX_VERIFIED_AGE_MS } from '../limits.js';
 import { type MoveStatus } from './move-status.js';
 
 export interface NextStep {
@@ -7,9 +8,6 @@ export interface NextStep {
 
 type Facts = Omit<MoveStatus, 'blocks' | 'next'>;
 
-/** How old a clean verification may be, and how far behind the stream, for a switch. */
-const MAX_VERIFIED_AGE_MS = 60 * 60 * 1000;
-const MAX_LAG_S = 1;
 /** The shares of reads that are gone through. */
 const READ_STEPS = [10, 50, 100];
 

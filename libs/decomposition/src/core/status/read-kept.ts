@@ -1,12 +1,10 @@
 import { type Move } from '../move.js';
-import { type JournalStep, type MoveStatus, type ParticipantStatus } from './move-status.js';
+import { readInstances } from '../state/instances.js';
+import { type JournalStep, type MoveStatus } from './move-status.js';
 
 /** What the target keeps of a move besides its state. */
 export type Kept = Pick<MoveStatus, 'rows_copied' | 'chunks' | 'differences_open' | 'participants' | 'last_steps'>;
 
-const ALIVE_S = 5;
-/** Instances that ended long ago are of no interest. */
-const REMEMBERED_S = 3600;
 const STEPS = 5;
 
 const COUNTS = `
@@ -16,12 +14,6 @@ const COUNTS = `
     (SELECT count(*)::float8 FROM decomposition.chunks WHERE service = $1 AND done_at IS NOT NULL) AS done,
     (SELECT count(*)::float8 FROM decomposition.differences WHERE service = $1 AND repaired_at IS NULL) AS open`;
 
-const PARTICIPANTS = `
-  SELECT instance, round(extract(epoch FROM clock_timestamp() - seen_at), 1)::float8 AS seen_s_ago,
-    seen_at > clock_timestamp() - make_interval(secs => $2) AS alive, epoch::float8 AS epoch, paused
-  FROM decomposition.instances WHERE service = $1 AND seen_at > clock_timestamp() - make_interval(secs => $3)
-  ORDER BY instance`;
-
 const JOURNAL = 'SELECT verb, step, at FROM decomposition.journal WHERE service = $1 ORDER BY id DESC LIMIT $2';
 
 export async function readKept({ databases: { target }, service: { name } }: Move): Promise<Kept> {
@@ -29,13 +21,13 @@ export async function readKept({ databases: { target }, service: { name } }: Mov
     name,
   ]);
   const { copied, chunks, done, open } = counts[0]!;
-  const { rows: participants } = await target.query<ParticipantStatus>(PARTICIPANTS, [name, ALIVE_S, REMEMBERED_S]);
+  const instances = await readInstances(target, name);
   const { rows: steps } = await target.query<JournalStep>(JOURNAL, [name, STEPS]);
   return {
     rows_copied: copied,
     chunks: { done, total: chunks },
     differences_open: open,
-    participants,
+    participants: instances.map(({ startedAt: _, stats: __, ...rest }) => rest),
     last_steps: steps,
   };
 }

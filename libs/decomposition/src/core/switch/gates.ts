@@ -1,4 +1,5 @@
 import { SplitError } from '../errors.js';
+import { MAX_LAG_S, MAX_VERIFIED_AGE_MS } from '../limits.js';
 import { type Move } from '../move.js';
 import { type MoveState, type Phase } from '../state/move-state.js';
 import { type Stream } from '../stream/stream.js';
@@ -15,9 +16,6 @@ export interface Gate {
   next: string;
 }
 
-/** How old a clean verification may be. */
-export const MAX_VERIFIED_AGE_MS = 60 * 60 * 1000;
-export const MAX_LAG_S = 1;
 const PARTICIPANTS_TIMEOUT_MS = 2000;
 
 export function gate(name: Gate['name'], ok: boolean, reason: string, next: string): Gate {

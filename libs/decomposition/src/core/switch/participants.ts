@@ -1,17 +1,9 @@
 import { type Move } from '../move.js';
+import { type Instance, readInstances } from '../state/instances.js';
 import { until } from '../wait-until.js';
 
-/** One running process of a service that routes its connections by the state of the move. */
-export interface Participant {
-  instance: string;
-  /** The last state it acts by. */
-  epoch: number;
-  /** No write of its own is under way or will begin until it hears of another epoch. */
-  paused: boolean;
-}
-
-/** Whoever was not heard of for longer is taken for gone; what it might still write, the fence refuses. Milliseconds. */
-export const ALIVE_MS = 5000;
+/** An instance that is waited for. */
+export type Participant = Pick<Instance, 'instance' | 'epoch' | 'paused'>;
 
 export interface Participants {
   alive: readonly Participant[];
@@ -21,14 +13,10 @@ export interface Participants {
 
 /** Ordered by name. */
 export async function readParticipants({ databases, service }: Move): Promise<Participants> {
-  const { rows } = await databases.target.query<Participant & { alive: boolean }>(
-    `SELECT instance, epoch::float8 AS epoch, paused, seen_at > clock_timestamp() - make_interval(secs => $2) AS alive
-     FROM decomposition.instances WHERE service = $1 ORDER BY instance`,
-    [service.name, ALIVE_MS / 1000],
-  );
+  const instances = await readInstances(databases.target, service.name);
   return {
-    alive: rows.filter(({ alive }) => alive).map(({ instance, epoch, paused }) => ({ instance, epoch, paused })),
-    gone: rows.filter(({ alive }) => !alive).map(({ instance }) => instance),
+    alive: instances.filter(({ alive }) => alive),
+    gone: instances.filter(({ alive }) => !alive).map(({ instance }) => instance),
   };
 }
 

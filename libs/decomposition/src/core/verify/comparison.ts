@@ -1,6 +1,5 @@
 import { type Move } from '../move.js';
 import { type Side } from '../side.js';
-import { type MoveState } from '../state/move-state.js';
 import { fullName, writable, type Column, type Table } from '../catalogue/table.js';
 import { type Difference } from './verification.js';
 import { readKeyCollations, sameOrder } from './key-order.js';
@@ -25,11 +24,6 @@ export interface Comparison {
   ordered: boolean;
   hash: HashFunction;
   estimatedRows: number;
-}
-
-/** The side that is right where the two differ. */
-export function leaderOf({ writes, pausedFor }: Pick<MoveState, 'writes' | 'pausedFor'>): Side {
-  return writes === 'target' || pausedFor === 'reverse' ? 'target' : 'source';
 }
 
 /** @returns what can be compared; a table whose columns are not the same on both sides is a difference instead */

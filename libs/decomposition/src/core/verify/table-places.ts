@@ -2,8 +2,8 @@ import type pg from 'pg';
 import { ownerOf } from '../catalogue/foreign-keys.js';
 import { administratorPool, type Move } from '../move.js';
 import { type Side } from '../side.js';
+import { leaderOf } from '../state/move-state.js';
 import { readMove } from '../state/move-store.js';
-import { leaderOf } from './comparison.js';
 
 const NO_SUCH_DATABASE = '3D000';
 

@@ -1,7 +1,7 @@
 import { SplitError } from '../errors.js';
 import { type Move } from '../move.js';
 import { otherSide, type Side } from '../side.js';
-import { type MoveState } from '../state/move-state.js';
+import { leaderOf, type MoveState } from '../state/move-state.js';
 import { type Stream } from '../stream/stream.js';
 import { withTurn } from '../turn.js';
 import { advanceSequences } from './advance-sequences.js';
@@ -9,7 +9,7 @@ import { CatchUps } from './catch-ups.js';
 import { checkChains } from './check-chains.js';
 import { checkReferences } from './check-references.js';
 import { checkSequences } from './check-sequences.js';
-import { leaderOf, readComparisons } from './comparison.js';
+import { readComparisons } from './comparison.js';
 import { Findings } from './findings.js';
 import { markChanges } from './mark-changes.js';
 import { RangeStore } from './range-store.js';

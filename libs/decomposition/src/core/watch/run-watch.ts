@@ -4,7 +4,7 @@ import { type Move } from '../move.js';
 import { type Side } from '../side.js';
 import { type MoveState } from '../state/move-state.js';
 import { inTime } from '../in-time.js';
-import { readInstances } from './read-instances.js';
+import { readSamples } from './read-samples.js';
 import { StreamInUse, type WatchedStream } from './stream-in-use.js';
 import { Watch, type Decision } from './watch.js';
 import { plainJson, type Trouble, type WatchEvent, type WatchNews } from './watch-event.js';
@@ -94,7 +94,7 @@ class WatchRun {
   private async see() {
     try {
       const state = await inTime(this.move.state.find(), TIMEOUT_MS, 'the target');
-      const instances = state ? await inTime(readInstances(this.move), TIMEOUT_MS, 'the target') : [];
+      const instances = state ? await inTime(readSamples(this.move), TIMEOUT_MS, 'the target') : [];
       await this.stream.follow(state?.phase);
       this.report('target', undefined);
       return { state, instances };

@@ -1,3 +1,4 @@
+import { type Instance } from '../state/instances.js';
 import {
   countersOf,
   NOTHING,
@@ -10,10 +11,7 @@ import {
 } from './instance-stats.js';
 
 /** A live participant, as it last reported. */
-export interface InstanceSample {
-  instance: string;
-  /** Of the process, in ms; another one is another process of the same name. */
-  startedAt: number;
+export interface InstanceSample extends Pick<Instance, 'instance' | 'startedAt'> {
   stats: InstanceStats;
 }
 
