@@ -43,6 +43,7 @@ export function plainTools(streams: TriggerStreams): SwitchTools {
         [rows[0]!.last],
       );
     },
+    restorable: async (_, keys) => keys,
     driftOf: async () => [],
   };
 }

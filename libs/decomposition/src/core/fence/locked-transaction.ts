@@ -64,17 +64,21 @@ export async function lockedTransaction<T>(
 const SOON_PAST_AUTOVACUUM = `
   SELECT set_config('deadlock_timeout', '100ms', true) FROM pg_roles WHERE rolname = current_user AND rolsuper`;
 
+/** One transaction on a connection of the pool, which is given up when anything fails. */
 export async function inTransaction<T>(pool: pg.Pool, work: (client: pg.ClientBase) => Promise<T>): Promise<T> {
   const client = await pool.connect();
+  // A server that goes away tells the query, and the connection; without a listener the process would end.
+  const ignore = (): void => undefined;
+  client.on('error', ignore);
+  let failed = true;
   try {
     await client.query('BEGIN');
     const result = await work(client);
     await client.query('COMMIT');
-    client.release();
+    failed = false;
     return result;
-  } catch (error) {
-    await client.query('ROLLBACK').catch(() => undefined);
-    client.release(true);
-    throw error;
+  } finally {
+    client.release(failed);
+    client.off('error', ignore);
   }
 }

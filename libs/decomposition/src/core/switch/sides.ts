@@ -74,7 +74,7 @@ export async function letHalvesIn(move: Move, { dual, tables }: Parts, side: Sid
  *
  * @throws SplitError `busy` when another run has taken over, `timeout`
  */
-export async function openSource(run: Run, { tables, keys }: Parts, timeoutMs: number): Promise<void> {
+export async function openSource(run: Run, { tables, restorable: keys }: Parts, timeoutMs: number): Promise<void> {
   const { move } = run;
   const { source } = move.databases;
   const open = (withKeys: boolean, ms: number): Promise<void> =>
@@ -119,7 +119,7 @@ export async function sourceIsOpen({ databases: { source } }: Move, { tables }: 
 }
 
 /** Makes keys again that `openSource` could not. */
-export async function restoreMissingKeys(move: Move, { keys }: Parts): Promise<void> {
+export async function restoreMissingKeys(move: Move, { restorable: keys }: Parts): Promise<void> {
   if (!(await missingKeys(move, keys))) return;
   await inTransaction(move.databases.source, async (client) => {
     await client.query('SET LOCAL lock_timeout = 2000');
