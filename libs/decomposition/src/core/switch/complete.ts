@@ -102,7 +102,7 @@ async function gatesOf(move: Move, state: MoveState, tools: SwitchTools): Promis
   return [
     phaseGate(state, 'switched'),
     source,
-    ...(await streamGates(tools.openStream(move, 'target'))),
+    ...(await streamGates(move, tools.openStream(move, 'target'))),
     await schemaGate(move, tools),
     await participantsGate(move, state),
     gate(

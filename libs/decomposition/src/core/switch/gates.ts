@@ -16,6 +16,7 @@ export interface Gate {
   next: string;
 }
 
+const CATCH_UP_MS = 2000;
 const PARTICIPANTS_TIMEOUT_MS = 2000;
 
 export function gate(name: Gate['name'], ok: boolean, reason: string, next: string): Gate {
@@ -48,9 +49,11 @@ export function verifiedGate({ verifiedAt }: MoveState, now = Date.now()): Gate 
 }
 
 /** Two gates: that changes flow at all, and how fast. */
-export async function streamGates(stream: Stream, maxLagS = MAX_LAG_S): Promise<Gate[]> {
+export async function streamGates({ signal }: Move, stream: Stream, maxLagS = MAX_LAG_S): Promise<Gate[]> {
   const next = 'Look at `status`, and at the log of the server that changes go to.';
   try {
+    // Some streams are carried on by whoever asks.
+    await stream.catchUp(CATCH_UP_MS, signal).catch(() => undefined);
     const { seconds, pending, pendingUnit } = await stream.lag();
     if (seconds === null) return [gate('stream', false, 'nothing is being followed', next)];
     return [

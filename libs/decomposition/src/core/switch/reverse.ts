@@ -17,7 +17,7 @@ import { Pause, PAUSE_TIMEOUT_MS } from './pause.js';
 import { reportOf, type SwitchReport } from './report.js';
 import { asOnlyRun, calmly, type Handlers, runSteps, type Run, type VerbOptions } from './run.js';
 import { isStuck, settle } from './settle.js';
-import { assertOwn, changeOwn, closeSide, openSource } from './sides.js';
+import { changeOwn, closeSide, movingStreams, openSource } from './sides.js';
 import { REVERSE_STEPS, type ReverseStep } from './steps.js';
 import { REVERSED, takeBackReverse, takeBackSwitch } from './take-back.js';
 import { listed, type SwitchTools } from './tools.js';
@@ -100,7 +100,7 @@ async function gatesOf(move: Move, parts: Parts, tools: SwitchTools, force: bool
     phaseGate(state, 'switched'),
     await sourceGate(move),
     // How far behind it may be is a matter of time only: it is waited for before anything is paused.
-    ...(await streamGates(parts.reverse, Infinity)),
+    ...(await streamGates(move, parts.reverse, Infinity)),
     await schemaGate(move, tools),
     ...(force ? [] : [await participantsGate(move, state)]),
   ];
@@ -156,12 +156,10 @@ function handlersOf(run: Run, parts: Parts, pause: Pause, force: boolean): Handl
         );
     },
     'hand-over': async () => {
-      await assertOwn(run);
-      await back.stop();
-      await assertOwn(run);
-      await forward.skipToNow();
+      await movingStreams(run, () => back.stop());
+      await movingStreams(run, () => forward.skipToNow());
       // Nothing can come before the source is open; a run that is killed right after that leaves the target in step.
-      await forward.start();
+      await movingStreams(run, () => forward.start());
     },
     'open-source': () => openSource(run, parts, pause.left()),
     resume: async () => {

@@ -6,7 +6,7 @@ import { type Stream } from '../stream/stream.js';
 import { noteKeys, validateKeys } from './cut-keys.js';
 import { type Parts } from './parts.js';
 import { type Run } from './run.js';
-import { assertOwn, letHalvesIn, openSource, restoreMissingKeys } from './sides.js';
+import { assertOwn, letHalvesIn, movingStreams, openSource, restoreMissingKeys } from './sides.js';
 
 const OPEN_TIMEOUT_MS = 5000;
 
@@ -24,9 +24,8 @@ export async function settle(run: Run, parts: Parts): Promise<object> {
   await assertOwn(run);
   if (phase === 'in_step' && writes === 'source') {
     await openSource(run, parts, OPEN_TIMEOUT_MS);
-    await follow(move, forward);
-    await assertOwn(run);
-    await reverse.end();
+    await movingStreams(run, () => follow(move, forward));
+    await movingStreams(run, () => reverse.end());
     await letHalvesIn(move, parts, 'target');
     await restoreMissingKeys(move, parts);
     const dangling = await validateKeys(move, keys);
@@ -35,9 +34,8 @@ export async function settle(run: Run, parts: Parts): Promise<object> {
     return dangling.length > 0 ? { dangling } : {};
   }
   if (phase === 'switched' && writes === 'target') {
-    await follow(move, reverse);
-    await assertOwn(run);
-    await forward.end();
+    await movingStreams(run, () => follow(move, reverse));
+    await movingStreams(run, () => forward.end());
     await letHalvesIn(move, parts, 'source');
     await noteKeys(move, keys);
   }

@@ -48,6 +48,21 @@ export async function assertOwn({ move, own }: Run): Promise<void> {
   );
 }
 
+/**
+ * Starting and ending a stream may tell participants something (`dual`), and so make an epoch: it is this run's, as long as it has the turn.
+ *
+ * @throws SplitError `busy`, `interrupted`
+ */
+export async function movingStreams(run: Run, work: () => Promise<void>): Promise<void> {
+  const { move, own, turn } = run;
+  await assertOwn(run);
+  const { phase, writes, pausedFor } = await move.state.read();
+  await work();
+  const now = await move.state.read();
+  await turn.assertHeld();
+  if (now.phase === phase && now.writes === writes && now.pausedFor === pausedFor) own.epoch = now.epoch;
+}
+
 /** Closes a side to all writes; the source also loses the foreign keys that the split cuts, in the same transaction. */
 export async function closeSide(run: Run, parts: Parts, side: Side, timeoutMs: number): Promise<void> {
   const { move } = run;

@@ -80,7 +80,7 @@ async function gatesOf(move: Move, state: MoveState, { tools }: SwitchReadsOptio
     phaseGate(state, 'in_step'),
     await sourceGate(move),
     verifiedGate(state),
-    ...(await streamGates(tools.openStream(move, 'source'))),
+    ...(await streamGates(move, tools.openStream(move, 'source'))),
     await schemaGate(move, tools),
     await participantsGate(move, state),
   ];

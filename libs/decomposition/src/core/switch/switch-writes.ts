@@ -17,7 +17,7 @@ import { Pause, PAUSE_TIMEOUT_MS } from './pause.js';
 import { reportOf, type SwitchReport } from './report.js';
 import { asOnlyRun, calmly, type Handlers, runSteps, type Run, type VerbOptions } from './run.js';
 import { settle } from './settle.js';
-import { assertOwn, CLOSED, closeSide, openTarget } from './sides.js';
+import { CLOSED, closeSide, movingStreams, openTarget } from './sides.js';
 import { SWITCH_STEPS, type SwitchStep } from './steps.js';
 import { takeBackSwitch } from './take-back.js';
 import { listed, type SwitchTools } from './tools.js';
@@ -68,7 +68,7 @@ async function gatesOf(move: Move, parts: Parts, tools: SwitchTools): Promise<Ga
     phaseGate(state, 'in_step'),
     await sourceGate(move),
     verifiedGate(state),
-    ...(await streamGates(parts.forward)),
+    ...(await streamGates(move, parts.forward)),
     await schemaGate(move, tools),
     await participantsGate(move, state),
   ];
@@ -124,10 +124,8 @@ function handlersOf(run: Run, parts: Parts, pause: Pause): Handlers<SwitchStep> 
         );
     },
     'hand-over': async () => {
-      await assertOwn(run);
-      await forward.stop();
-      await assertOwn(run);
-      await reverse.skipToNow();
+      await movingStreams(run, () => forward.stop());
+      await movingStreams(run, () => reverse.skipToNow());
     },
     flip: async () => {
       await openTarget(run, parts, { phase: 'switched', writes: 'target', pausedFor: null }, pause.left());
