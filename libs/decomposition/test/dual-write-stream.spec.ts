@@ -124,6 +124,20 @@ describe('what is in the log comes to the other side', () => {
     await expectEqual(2);
   });
 
+  it('tables that either side keeps locked, once they are free', async () => {
+    await source.query(`INSERT INTO items (label) SELECT i::text FROM generate_series(1, 600) i`);
+    await source.query(`INSERT INTO parts VALUES (1, 'n')`);
+    for (const pool of [source, target]) {
+      const holder = await pool.connect();
+      await holder.query(`BEGIN; LOCK TABLE items IN ACCESS EXCLUSIVE MODE`);
+      await expect(catchUp(1000)).rejects.toThrow(/600 changes are waiting.*lock timeout/);
+      await holder.query('ROLLBACK');
+      holder.release();
+    }
+    await catchUp();
+    await expectEqual(601);
+  });
+
   it('names what a row is refused for, and goes on once that is mended', async () => {
     await source.query(`CREATE TABLE parts_w PARTITION OF parts FOR VALUES IN ('w')`);
     await source.query(`INSERT INTO parts VALUES (1, 'w'), (2, 'n'), (3, 's')`);

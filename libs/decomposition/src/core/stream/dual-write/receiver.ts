@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { withConnection } from '#database';
+import { NO_PATIENCE, PATIENCE } from './row-sync.js';
 
 const LOCK = `hashtextextended('decomposition.reconcile ' || $1, 0)`;
 
@@ -19,12 +20,26 @@ export function withReceiver<T>(
   return withConnection(pool, async (client) => {
     if (!(await lock(client, service, waitMs))) return undefined;
     try {
-      return await work(client);
+      return await patiently(client, work);
     } finally {
       // A session that fails here is not given back to the pool, and its end lets go of the lock.
       await client.query(`SELECT pg_advisory_unlock(${LOCK})`, [service]).catch(() => undefined);
     }
   });
+}
+
+/** A session to read the followed side's rows. */
+export function withFollowed<T>(pool: pg.Pool, work: (client: pg.ClientBase) => Promise<T>): Promise<T> {
+  return withConnection(pool, (client) => patiently(client, work));
+}
+
+async function patiently<T>(client: pg.ClientBase, work: (client: pg.ClientBase) => Promise<T>): Promise<T> {
+  await client.query(PATIENCE);
+  try {
+    return await work(client);
+  } finally {
+    await client.query(NO_PATIENCE).catch(() => undefined);
+  }
 }
 
 async function lock(client: pg.ClientBase, service: string, waitMs: number): Promise<boolean> {

@@ -4,6 +4,7 @@ import { SplitError } from '../../errors.js';
 import { type Move } from '../../move.js';
 import { otherSide, type Side } from '../../side.js';
 import { BEGINNING, ChangeQueue, type LoggedChange, type Place } from './change-queue.js';
+import { withFollowed } from './receiver.js';
 import { RowSync } from './row-sync.js';
 
 /** What a pass over the log came to. */
@@ -52,9 +53,32 @@ export class Reconciler {
    *
    * @param receiver the session that holds the lock
    */
-  async pass(receiver: pg.ClientBase, signal: AbortSignal): Promise<Pass> {
+  pass(receiver: pg.ClientBase, signal: AbortSignal): Promise<Pass> {
+    return withFollowed(this.move.databases[this.from], async (followed) =>
+      this.work(await this.syncs(followed, receiver), signal),
+    );
+  }
+
+  /** Whether a pass would find something. */
+  async hasWork(): Promise<boolean> {
+    const now = await this.runningAt();
+    if (now === undefined) return false;
+    if ((await this.own.page(this.floor, { own: now, followed: now }, 1)).length > 0) return true;
+    return (await this.halves.page(BEGINNING, await this.halves.now(now), 1)).length > 0;
+  }
+
+  /** A snapshot of the followed side, which tells what has ended there; undefined when the stream does not run. */
+  async runningAt(): Promise<string | undefined> {
+    const { rows } = await this.move.databases[this.from].query<{ now: string }>(
+      `SELECT pg_current_snapshot()::text AS now FROM decomposition.dual_streams
+       WHERE service = $1 AND from_side = $2 AND running`,
+      [this.move.service.name, this.from],
+    );
+    return rows[0]?.now;
+  }
+
+  private async work(syncs: ReadonlyMap<string, RowSync>, signal: AbortSignal): Promise<Pass> {
     const total: Pass = { settled: 0, left: 0 };
-    const syncs = await this.syncs(receiver);
     const goOn = (): boolean => !signal.aborted && !this.move.signal.aborted;
     const begin = await this.runningAt();
     if (begin === undefined) return total;
@@ -80,24 +104,6 @@ export class Reconciler {
     }
     if (total.left === 0) this.floor = { xid: begin.slice(0, begin.indexOf(':')), id: '0' };
     return total;
-  }
-
-  /** Whether a pass would find something. */
-  async hasWork(): Promise<boolean> {
-    const now = await this.runningAt();
-    if (now === undefined) return false;
-    if ((await this.own.page(this.floor, { own: now, followed: now }, 1)).length > 0) return true;
-    return (await this.halves.page(BEGINNING, await this.halves.now(now), 1)).length > 0;
-  }
-
-  /** A snapshot of the followed side, which tells what has ended there; undefined when the stream does not run. */
-  async runningAt(): Promise<string | undefined> {
-    const { rows } = await this.move.databases[this.from].query<{ now: string }>(
-      `SELECT pg_current_snapshot()::text AS now FROM decomposition.dual_streams
-       WHERE service = $1 AND from_side = $2 AND running`,
-      [this.move.service.name, this.from],
-    );
-    return rows[0]?.now;
   }
 
   private async equalise(
@@ -126,9 +132,8 @@ export class Reconciler {
     return left;
   }
 
-  private async syncs(receiver: pg.ClientBase): Promise<Map<string, RowSync>> {
+  private async syncs(followed: pg.ClientBase, receiver: pg.ClientBase): Promise<Map<string, RowSync>> {
     this.tables ??= await this.pairs();
-    const followed = this.move.databases[this.from];
     return new Map(this.tables.map(({ from, to }) => [fullName(from), new RowSync(followed, receiver, from, to)]));
   }
 

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { fullName, writable, type Table } from '../../catalogue/table.js';
+import { fullName, quoted, writable, type Table } from '../../catalogue/table.js';
 import { SplitError } from '../../errors.js';
 import { byColumn, rowStatements, type RowStatements, type RowText } from './row-statements.js';
 
@@ -12,11 +12,15 @@ export interface Unequal {
 const PAGE = 500;
 /** SQLSTATE class 08 (connection), 57 (operator intervention), and what has none: not a matter of the rows. */
 const NOT_THE_ROWS = /^(08|57)/;
+const LOCK_NOT_AVAILABLE = '55P03';
+
 /**
- * Rows are never waited for (SKIP LOCKED); this is for a key that another transaction has put in and not committed. Less than
- * deadlock_timeout, so that it is never an application's write that is given up.
+ * For both sessions. Rows are never waited for (SKIP LOCKED); this is for whole tables (TRUNCATE, an index that is being made), and for
+ * a key that another transaction has put in and not committed. Less than deadlock_timeout, so that it is never an application's write
+ * that is given up.
  */
-const BEGIN = `BEGIN; SET LOCAL session_replication_role = replica; SET LOCAL lock_timeout = 200; SET LOCAL statement_timeout = 60000`;
+export const PATIENCE = 'SET lock_timeout = 200; SET statement_timeout = 60000';
+export const NO_PATIENCE = 'RESET lock_timeout; RESET statement_timeout';
 
 /** Makes rows of one table on the receiving side what they are on the side that is followed. */
 export class RowSync {
@@ -24,10 +28,14 @@ export class RowSync {
   private readonly here: RowStatements;
   private readonly width: number;
   private readonly keyWidth: number;
+  private readonly begin: string;
 
-  /** @param receiver the session that holds the right to write: what it does is undone if it loses that */
+  /**
+   * @param followed a session with PATIENCE
+   * @param receiver the session that holds the right to write: what it does is undone if it loses that. With PATIENCE
+   */
   constructor(
-    private readonly followed: pg.Pool,
+    private readonly followed: pg.ClientBase,
     private readonly receiver: pg.ClientBase,
     from: Table,
     to: Table,
@@ -42,6 +50,7 @@ export class RowSync {
       );
     this.there = rowStatements(from, columns);
     this.here = rowStatements(to, columns);
+    this.begin = `BEGIN; SET LOCAL session_replication_role = replica; LOCK TABLE ${quoted(to)} IN ROW EXCLUSIVE MODE`;
     this.width = columns.length;
     this.keyWidth = from.key.length;
   }
@@ -69,10 +78,11 @@ export class RowSync {
     ] as const)
       for (let after: string[] | undefined; ;) {
         if (!goOn()) return { ...unequal, keys: [...unequal.keys, after ?? []] };
-        const { rows } = await database.query<{ key: string[] }>(
-          after ? statements.keysAfter(PAGE) : statements.firstKeys(PAGE),
-          after,
+        const page = await unlessLocked(() =>
+          database.query<{ key: string[] }>(after ? statements.keysAfter(PAGE) : statements.firstKeys(PAGE), after),
         );
+        if ('cause' in page) return { keys: [...unequal.keys, after ?? []], cause: page.cause };
+        const { rows } = page.result;
         if (rows.length === 0) break;
         const found = await this.some(rows.map(({ key }) => key));
         unequal.keys.push(...found.keys);
@@ -97,21 +107,26 @@ export class RowSync {
   }
 
   private async once(keys: readonly string[][]): Promise<Unequal> {
-    const wanted = await this.read(this.followed, this.there, keys);
-    const actual = await this.read(this.receiver, this.here, keys);
-    const differ = keys.map((_, place) => place).filter((place) => !same(wanted.get(place), actual.get(place)));
-    if (differ.length === 0) return { keys: [] };
-    await this.receiver.query(BEGIN);
+    const wanted = await unlessLocked(() => this.read(this.followed, this.there, keys));
+    if ('cause' in wanted) return { keys: [...keys], cause: wanted.cause };
     try {
-      const left = await this.write(
-        differ.map((place) => ({ key: keys[place]!, wanted: wanted.get(place), present: actual.has(place) })),
-      );
+      const begun = await unlessLocked(() => this.receiver.query(this.begin));
+      const left = 'cause' in begun ? { keys: [...keys], cause: begun.cause } : await this.put(keys, wanted.result);
       await this.receiver.query('COMMIT');
       return left;
     } catch (error) {
       await this.receiver.query('ROLLBACK');
       throw error;
     }
+  }
+
+  private async put(keys: readonly string[][], wanted: ReadonlyMap<number, RowText>): Promise<Unequal> {
+    const actual = await this.read(this.receiver, this.here, keys);
+    const differ = keys.map((_, place) => place).filter((place) => !same(wanted.get(place), actual.get(place)));
+    if (differ.length === 0) return { keys: [] };
+    return this.write(
+      differ.map((place) => ({ key: keys[place]!, wanted: wanted.get(place), present: actual.has(place) })),
+    );
   }
 
   /**
@@ -147,12 +162,22 @@ export class RowSync {
   }
 
   private async read(
-    database: pg.Pool | pg.ClientBase,
+    database: pg.ClientBase,
     statements: RowStatements,
     keys: readonly string[][],
   ): Promise<Map<number, RowText>> {
     const { rows } = await database.query<RowText & { place: number }>(statements.read, byColumn(keys, this.keyWidth));
     return new Map(rows.map((row) => [row.place, row]));
+  }
+}
+
+/** A table that others hold is no matter of single rows, either: all of them have to wait. */
+async function unlessLocked<T>(ask: () => Promise<T>): Promise<{ result: T } | { cause: unknown }> {
+  try {
+    return { result: await ask() };
+  } catch (error) {
+    if ((error as { code?: string }).code === LOCK_NOT_AVAILABLE) return { cause: error };
+    throw error;
   }
 }
 
