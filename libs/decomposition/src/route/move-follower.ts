@@ -128,8 +128,11 @@ export class MoveFollower {
   private take(state: MoveState | undefined): void {
     // Whoever takes the row away after the switch has not thereby taken the writes back.
     if (!state && this.writingSide === 'target') return;
+    const { current } = this;
     const changed =
-      state?.epoch !== this.current?.epoch || state?.changedAt.getTime() !== this.current?.changedAt.getTime();
+      state?.epoch !== current?.epoch ||
+      state?.dual !== current?.dual ||
+      state?.changedAt.getTime() !== current?.changedAt.getTime();
     this.current = state;
     if (!changed) return;
     const { phase, writes, epoch, readPercent } = state ?? {};

@@ -22,10 +22,12 @@ const COLUMN_OF = {
 
 /** What no participant has to know: a verification may end in the middle of a switch. */
 const QUIET = new Set<string>(['verifiedAt', 'dropAfter']);
+/** What takes nobody's turn: a stream says `dual` when it starts and stops, in the middle of a switch, too. */
+const SAME_EPOCH = new Set<string>([...QUIET, 'dual']);
 
 /** What may change; `strategy` is chosen once. */
 export type MoveChange = Partial<Pick<MoveState, keyof typeof COLUMN_OF>>;
-/** What must still be so. An epoch stands for the whole row: nobody has changed it since. */
+/** What must still be so. An epoch stands for the row without SAME_EPOCH: nobody has changed it since. */
 export type MoveExpectation = MoveChange & { epoch?: number };
 
 /** Reads one service's state from its target database. @returns undefined when there is none, or no schema for it */
@@ -75,11 +77,12 @@ export class MoveStore {
     };
     const sets = Object.entries(change).map((entry) => term(entry, '='));
     const wheres = Object.entries(from).map((entry) => term(entry, 'IS NOT DISTINCT FROM'));
-    const quiet = sets.length > 0 && Object.keys(change).every((key) => QUIET.has(key));
+    const only = (keys: ReadonlySet<string>): boolean =>
+      sets.length > 0 && Object.keys(change).every((key) => keys.has(key));
     const { rows } = await client.query<MoveState>(
-      `WITH told AS (SELECT ${quiet ? '' : `pg_notify('${MOVES_CHANNEL}', $1)`})
+      `WITH told AS (SELECT ${only(QUIET) ? '' : `pg_notify('${MOVES_CHANNEL}', $1)`})
        UPDATE decomposition.moves
-       SET ${[...sets, ...(quiet ? [] : ['epoch = epoch + 1']), 'changed_at = clock_timestamp()'].join(', ')}
+       SET ${[...sets, ...(only(SAME_EPOCH) ? [] : ['epoch = epoch + 1']), 'changed_at = clock_timestamp()'].join(', ')}
        FROM told WHERE ${['service = $1', ...wheres].join(' AND ')} RETURNING ${COLUMNS}`,
       values,
     );

@@ -99,7 +99,8 @@ export class DualWriteStream implements Stream {
       for (const { queue, until } of logs) if ((await queue.page(BEGINNING, until, 1)).length > 0) return true;
       return false;
     };
-    const late = AbortSignal.timeout(timeoutMs);
+    // It takes whole milliseconds only.
+    const late = AbortSignal.timeout(Math.ceil(timeoutMs));
     let last: Pass | undefined;
     while (await behind()) {
       if (signal.aborted || this.move.signal.aborted)
