@@ -64,7 +64,7 @@ describe('verify, soft references', () => {
     expect((await run()).references.checked).toBe(2);
     await small.target.query(
       `INSERT INTO decomposition.deferred (service, side, place, kind, table_name, name, make, unmake, present)
-       VALUES ('thing', 'source', 1, 'foreign_key', 'public.logs', 'who',
+       VALUES ('thing', 'source', 1, 'foreign key', 'public.logs', 'who',
          'ALTER TABLE logs ADD CONSTRAINT who FOREIGN KEY (person, kind) REFERENCES people(id, kind)', 'x', false)`,
     );
     await plant(small.source, 'DELETE FROM people WHERE id = 101');

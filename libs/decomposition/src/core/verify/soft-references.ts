@@ -1,4 +1,3 @@
-import type pg from 'pg';
 import { isCut, ownerOf, readForeignKeys } from '../catalogue/foreign-keys.js';
 import { fullName, parseTableName } from '../catalogue/table.js';
 import { type Move } from '../move.js';
@@ -20,11 +19,11 @@ export interface SoftReference {
 export async function softReferences(move: Move): Promise<SoftReference[]> {
   const { plan, service } = move;
   const keys = (await readForeignKeys(move.databases.source)).filter(
-    (key) => isCut(plan, key) && (ownerOf(plan, key.from) ?? ownerOf(plan, key.to)) === service.name,
+    (key) => isCut(plan, key) && (ownerOf(plan, key.fromRoot) ?? ownerOf(plan, key.toRoot)) === service.name,
   );
   const found: SoftReference[] = [
     ...keys.map(({ from, fromColumns, to, toColumns }) => ({ from, fromColumns, to, toColumns })),
-    ...(await remembered(move.databases.target, service.name)),
+    ...(await remembered(move)),
     ...service.references.map(({ from, to }) => {
       const [one, other] = [columnOf(from), columnOf(to)];
       return { from: one.table, fromColumns: [one.column], to: other.table, toColumns: [other.column] };
@@ -34,15 +33,16 @@ export async function softReferences(move: Move): Promise<SoftReference[]> {
 }
 
 /** Foreign keys that were taken from the source by a switch. */
-async function remembered(target: pg.Pool, service: string): Promise<SoftReference[]> {
-  const { rows } = await target.query<{ from: string; make: string }>(
+async function remembered({ plan, service, databases }: Move): Promise<SoftReference[]> {
+  const { rows } = await databases.target.query<{ from: string; make: string }>(
     `SELECT table_name AS "from", make FROM decomposition.deferred
-     WHERE service = $1 AND side = 'source' AND kind = 'foreign_key'`,
-    [service],
+     WHERE service = $1 AND side = 'source' AND kind = 'foreign key'`,
+    [service.name],
   );
   return rows.flatMap(({ from, make }) => {
     const parsed = parseForeignKey(make);
-    return parsed ? [{ from: fullName(parseTableName(from)), ...parsed }] : [];
+    // Those of others to here are checked with the others.
+    return parsed && (ownerOf(plan, from) ?? service.name) === service.name ? [{ from, ...parsed }] : [];
   });
 }
 
