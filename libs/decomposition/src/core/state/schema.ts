@@ -123,6 +123,9 @@ export const TARGET_SCHEMA = `
     partition text NOT NULL,
     position  text NOT NULL,
     expected  text,
+    -- How many rows that was, and their versions: whether anything has written to them since.
+    rows      bigint  NOT NULL,
+    versions  numeric NOT NULL,
     PRIMARY KEY (service, chain, partition)
   );
 

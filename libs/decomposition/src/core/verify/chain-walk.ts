@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { fullName, quoted, type Table } from '../catalogue/table.js';
 import { type Move } from '../move.js';
 import { type Chain } from '../plan/plan.js';
+import { VERSIONS } from './hash-range.js';
 
 export interface Break {
   key: string[];
@@ -17,6 +18,9 @@ interface Position {
   partition: string;
   position: string;
   expected: string | null;
+  /** How many rows that was, and their versions, as numbers. */
+  rows: string;
+  versions: string;
 }
 
 /** One chain of the plan. The text of a partition is kept behind a `=`, so that an empty one is not taken for none. */
@@ -68,13 +72,10 @@ export class ChainWalk {
     this.walked = [];
   }
 
-  /** Follows all partitions from the positions that are kept. */
+  /** Follows all partitions from the positions that are kept; from their beginning where something has written behind those. */
   async next(): Promise<{ rows: number; broken: Break | undefined }> {
     const { order, partition, found, gives, type } = this.parts;
-    const { rows: kept } = await this.move.databases.target.query<Position>(
-      'SELECT partition, position, expected FROM decomposition.chain_positions WHERE service = $1 AND chain = $2',
-      [this.move.service.name, this.id],
-    );
+    const kept = await this.untouched();
     const key = this.table.key.map(({ name }) => `${escapeIdentifier(name)}::text`);
     const { rows } = await this.pool.query<{
       rows: string;
@@ -83,7 +84,7 @@ export class ChainWalk {
     }>(
       `WITH kept AS (SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS k (partition, position, expected)),
        links AS (
-         SELECT ARRAY[${key.join(', ')}] AS key, ${partition} AS partition, ${order} AS place, ${found} AS found, ${gives} AS gives
+         SELECT ARRAY[${key.join(', ')}] AS key, ${partition} AS partition, ${order} AS place, ${found} AS found, ${gives} AS gives, xmin
          FROM ${quoted(this.table)}
        ),
        new AS (
@@ -102,23 +103,63 @@ export class ChainWalk {
          (SELECT json_build_object('key', key, 'partition', nullif(substr(partition, 2), ''), 'position', place::text,
             'found', found, 'expected', CASE WHEN number > 1 THEN before ELSE kept END)
           FROM judged WHERE breaks ORDER BY partition, place LIMIT 1) AS broken,
-         (SELECT json_agg(json_build_object('partition', partition, 'position', place::text, 'expected', gives))
-          FROM judged WHERE back = 1) AS walked`,
+         (SELECT json_agg(w) FROM (
+            SELECT partition, max(place::text) FILTER (WHERE back = 1) AS position, max(gives) FILTER (WHERE back = 1) AS expected,
+              count(*)::text AS rows, (${VERSIONS})::text AS versions
+            FROM judged GROUP BY partition) w) AS walked`,
       [kept.map((one) => one.partition), kept.map((one) => one.position), kept.map((one) => one.expected)],
     );
-    this.walked = rows[0]!.walked ?? [];
+    const before = new Map(kept.map((one) => [one.partition, one]));
+    const plus = (one: string, other = '0'): string => String(BigInt(one) + BigInt(other));
+    this.walked = (rows[0]!.walked ?? []).map((one) => ({
+      ...one,
+      rows: plus(one.rows, before.get(one.partition)?.rows),
+      versions: plus(one.versions, before.get(one.partition)?.versions),
+    }));
     return { rows: Number(rows[0]!.rows), broken: rows[0]!.broken ?? undefined };
   }
 
   /** What was walked last need not be walked again. */
   async remember(): Promise<void> {
     await this.move.databases.target.query(
-      `INSERT INTO decomposition.chain_positions (service, chain, partition, position, expected)
-       SELECT $1, $2, w.partition, w.position, w.expected
-       FROM json_to_recordset($3) AS w (partition text, position text, expected text)
-       ON CONFLICT (service, chain, partition) DO UPDATE SET position = excluded.position, expected = excluded.expected`,
+      `INSERT INTO decomposition.chain_positions (service, chain, partition, position, expected, rows, versions)
+       SELECT $1, $2, w.partition, w.position, w.expected, w.rows, w.versions
+       FROM json_to_recordset($3) AS w (partition text, position text, expected text, rows bigint, versions numeric)
+       ON CONFLICT (service, chain, partition) DO UPDATE SET position = excluded.position, expected = excluded.expected,
+         rows = excluded.rows, versions = excluded.versions`,
       [this.move.service.name, this.id, JSON.stringify(this.walked)],
     );
+  }
+
+  /** The positions that are kept, without those that something has written behind: they are forgotten. */
+  private async untouched(): Promise<Position[]> {
+    const { partition, order, type } = this.parts;
+    const { target } = this.move.databases;
+    const { rows: kept } = await target.query<Position>(
+      `SELECT partition, position, expected, rows::text AS rows, versions::text AS versions
+       FROM decomposition.chain_positions WHERE service = $1 AND chain = $2`,
+      [this.move.service.name, this.id],
+    );
+    if (kept.length === 0) return [];
+    const { rows: now } = await this.pool.query<{ partition: string; rows: string; versions: string }>(
+      `SELECT k.partition, count(*)::text AS rows, (${VERSIONS})::text AS versions
+       FROM (SELECT ${partition} AS partition, ${order} AS place, xmin FROM ${quoted(this.table)}) l
+       JOIN unnest($1::text[], $2::text[]) AS k (partition, position)
+         ON l.partition = k.partition AND l.place <= k.position::${type}
+       GROUP BY k.partition`,
+      [kept.map((one) => one.partition), kept.map((one) => one.position)],
+    );
+    const same = new Map(now.map((one) => [one.partition, one]));
+    const touched = kept.filter((one) => {
+      const { rows, versions } = same.get(one.partition) ?? { rows: '0', versions: '0' };
+      return one.rows !== rows || one.versions !== versions;
+    });
+    if (touched.length > 0)
+      await target.query(
+        'DELETE FROM decomposition.chain_positions WHERE service = $1 AND chain = $2 AND partition = ANY ($3)',
+        [this.move.service.name, this.id, touched.map((one) => one.partition)],
+      );
+    return kept.filter((one) => !touched.includes(one));
   }
 
   sentence({ key, partition, position, found, expected }: Break): string {

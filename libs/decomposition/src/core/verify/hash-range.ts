@@ -17,7 +17,7 @@ export interface RangeHash {
  * Transaction ids of the rows, added up. They are read as ages, which are numbers, and counted from the oldest there can be.
  * Any write to a row gives it a newer one; a row that goes away is missing from the count.
  */
-const VERSIONS = `coalesce(sum(age('3'::xid)::bigint - age(xmin)), 0)`;
+export const VERSIONS = `coalesce(sum(age('3'::xid)::bigint - age(xmin)), 0)`;
 
 export async function hashRange(pool: pg.Pool, comparison: Comparison, range: KeyRange): Promise<RangeHash> {
   const values: unknown[] = [];
