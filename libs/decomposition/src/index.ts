@@ -47,4 +47,4 @@ export { reverse, type ReverseOptions } from './core/switch/reverse.js';
 export { switchReads, type SwitchReadsOptions, type SwitchReadsReport } from './core/switch/switch-reads.js';
 export { switchWrites, type SwitchWritesOptions } from './core/switch/switch-writes.js';
 export { type SwitchTools } from './core/switch/tools.js';
-export { takeTurn, withTurn, type Turn } from './core/switch/turn.js';
+export { takeTurn, withTurn, type Turn } from './core/turn.js';

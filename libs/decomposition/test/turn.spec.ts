@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { takeTurn } from '../src/core/switch/turn.js';
+import { takeTurn } from '../src/core/turn.js';
 import { smallMove, type SmallMove } from './support/small-move.js';
 
 let small: SmallMove;

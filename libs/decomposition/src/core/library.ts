@@ -5,12 +5,15 @@ import { fullName } from './catalogue/table.js';
 import { copy } from './copy/copy.js';
 import { create } from './create/create.js';
 import { dropDeferred, makeDeferred } from './create/deferred.js';
+import { readDeferred } from './create/deferred-store.js';
 import { driftOf } from './create/drift.js';
+import { movedOtherEnds } from './create/moved-other-ends.js';
 import { type Move } from './move.js';
 import { checkPlan } from './plan/check-plan.js';
 import { leaderOf } from './state/move-state.js';
 import { openStream } from './stream/open-stream.js';
 import { complete } from './switch/complete.js';
+import { type CutKey } from './switch/cut-keys.js';
 import { reverse } from './switch/reverse.js';
 import { switchReads } from './switch/switch-reads.js';
 import { switchWrites } from './switch/switch-writes.js';
@@ -27,6 +30,7 @@ const tools: SwitchTools = {
   verify: (move, { full }) => verbs.verify(move, { full, repair: false }),
   verifyDelta: (move, from) => verifyDelta(move, from, { stream: openStream(move, from) }),
   advanceSequences,
+  restorable,
   driftOf,
 };
 
@@ -55,6 +59,11 @@ export const verbs: Omit<Verbs, 'sample'> = {
   complete: (move, options) => complete(move, { ...options, tools }),
   openStream,
 };
+
+async function restorable(move: Move, keys: readonly CutKey[]): Promise<CutKey[]> {
+  const moved = [...(await movedOtherEnds(move, await readDeferred(move, 'source')))];
+  return keys.filter((key) => !moved.some(({ table, name }) => table === key.table && name === key.name));
+}
 
 async function driftAsDifferences(move: Move): Promise<Difference[]> {
   const sentences = await driftOf(move);

@@ -40,12 +40,24 @@ export function phaseGate({ phase, writes }: MoveState, wanted: Phase): Gate {
   );
 }
 
-export function verifiedGate({ verifiedAt }: MoveState, now = Date.now()): Gate {
-  const ok = verifiedAt !== null && now - verifiedAt.getTime() <= MAX_VERIFIED_AGE_MS;
-  const reason = verifiedAt
-    ? `last verified clean at ${verifiedAt.toISOString()}`
-    : 'not verified, or not clean when it was';
-  return gate('verified', ok, reason, 'Run `verify`: it must be clean and no older than an hour.');
+export async function verifiedGate(move: Move, { verifiedAt }: MoveState, now = Date.now()): Promise<Gate> {
+  const next = 'Run `verify`: it must be clean and no older than an hour.';
+  if (!verifiedAt) return gate('verified', false, (await standing(move)) ?? 'not verified', next);
+  const ok = now - verifiedAt.getTime() <= MAX_VERIFIED_AGE_MS;
+  return gate('verified', ok, `last verified clean at ${verifiedAt.toISOString()}`, next);
+}
+
+/** What the last verification found; undefined when it was none. */
+async function standing({ databases, service }: Move): Promise<string | undefined> {
+  const { rows } = await databases.target.query<{ count: number; table: string; detail: string }>(
+    `SELECT count(*) OVER ()::int AS count, table_name AS "table", detail FROM decomposition.differences
+     WHERE service = $1 AND repaired_at IS NULL ORDER BY id LIMIT 1`,
+    [service.name],
+  );
+  const [first] = rows;
+  if (!first) return undefined;
+  const counted = first.count === 1 ? '1 difference stands,' : `${first.count} differences stand, such as`;
+  return `${counted} in ${first.table}: ${first.detail.replace(/\.$/, '')}`;
 }
 
 /** Two gates: that changes flow at all, and how fast. */

@@ -79,7 +79,7 @@ async function gatesOf(move: Move, state: MoveState, { tools }: SwitchReadsOptio
   return [
     phaseGate(state, 'in_step'),
     await sourceGate(move),
-    verifiedGate(state),
+    await verifiedGate(move, state),
     ...(await streamGates(move, tools.openStream(move, 'source'))),
     await schemaGate(move, tools),
     await participantsGate(move, state),

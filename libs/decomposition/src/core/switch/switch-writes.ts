@@ -67,7 +67,7 @@ async function gatesOf(move: Move, parts: Parts, tools: SwitchTools): Promise<Ga
   return [
     phaseGate(state, 'in_step'),
     await sourceGate(move),
-    verifiedGate(state),
+    await verifiedGate(move, state),
     ...(await streamGates(move, parts.forward)),
     await schemaGate(move, tools),
     await participantsGate(move, state),
