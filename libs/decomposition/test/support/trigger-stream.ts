@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { escapeIdentifier } from 'pg';
 import { quoted, type Table } from '../../src/core/catalogue/table.js';
 import { SplitError } from '../../src/core/errors.js';
+import { inTransaction } from '../../src/core/fence/locked-transaction.js';
 import { type Move } from '../../src/core/move.js';
 import { otherSide, type Side } from '../../src/core/side.js';
 import { type Lag, type Stream } from '../../src/core/stream/stream.js';
@@ -38,32 +39,35 @@ export class TriggerStreams {
 
   private async applySome(from: Side): Promise<void> {
     const there = this.databases[from];
-    const { rows } = await there.query<{ id: string; name: string; columns: string[]; key: string[] }>(
-      `SELECT c.* FROM decomposition.test_changes c, decomposition.test_stream s WHERE s.applying ORDER BY c.id LIMIT 200`,
+    const { rows } = await there.query<Change>(
+      `SELECT c.* FROM decomposition.test_changes c, decomposition.test_stream s WHERE s.applying ORDER BY c.id LIMIT 1000`,
     );
-    for (const { id, name, columns, key } of rows) {
-      const where = columns.map((column, i) => `${escapeIdentifier(column)}::text = $${i + 1}`).join(' AND ');
-      const { rows: found } = await there.query<{ row: string }>(
-        `SELECT to_jsonb(t)::text AS row FROM ${name} t WHERE ${where}`,
-        key,
-      );
-      const client = await this.databases[otherSide(from)].connect();
-      try {
-        await client.query('BEGIN; SET LOCAL session_replication_role = replica');
-        await client.query(`DELETE FROM ${name} WHERE ${where}`, key);
-        if (found[0])
-          await client.query(`INSERT INTO ${name} SELECT * FROM jsonb_populate_record(null::${name}, $1)`, [
-            found[0].row,
-          ]);
-        await client.query('COMMIT');
-        client.release();
-      } catch (error) {
-        client.release(true);
-        throw error;
+    if (rows.length === 0) return;
+    await inTransaction(this.databases[otherSide(from)], async (client) => {
+      await client.query('SET LOCAL session_replication_role = replica');
+      for (const name of new Set(rows.map((row) => row.name))) {
+        const changes = rows.filter((row) => row.name === name);
+        const key = `concat_ws('/', ${changes[0]!.columns.map(escapeIdentifier).join(', ')})`;
+        const keys = changes.map((change) => change.key.join('/'));
+        const now = await there.query<{ all: string }>(
+          `SELECT coalesce(json_agg(t), '[]')::text AS all FROM ${name} t WHERE ${key} = ANY ($1)`,
+          [keys],
+        );
+        await client.query(`DELETE FROM ${name} WHERE ${key} = ANY ($1)`, [keys]);
+        await client.query(`INSERT INTO ${name} SELECT * FROM json_populate_recordset(null::${name}, $1)`, [
+          now.rows[0]!.all,
+        ]);
       }
-      await there.query('DELETE FROM decomposition.test_changes WHERE id = $1', [id]);
-    }
+    });
+    await there.query('DELETE FROM decomposition.test_changes WHERE id = ANY ($1)', [rows.map(({ id }) => id)]);
   }
+}
+
+interface Change {
+  id: string;
+  name: string;
+  columns: string[];
+  key: string[];
 }
 
 class TriggerStream implements Stream {
