@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import pg from 'pg';
+import type pg from 'pg';
 import { connectionUrl } from '#database';
 import { testPostgresUrl } from '#testing';
 import { fence } from '../../src/core/fence/fence.js';
 import { openMove, type Move, type OpenMoveOptions } from '../../src/core/move.js';
 import { planSchema, type Plan } from '../../src/core/plan/plan.js';
 import { BEAT_SCHEMA, TARGET_SCHEMA } from '../../src/core/state/schema.js';
+import { dropDatabase, dropSubscriptions, once } from './drop-database.js';
 
 export interface SmallMoveOptions {
   /** Made on both sides. */
@@ -80,39 +81,7 @@ export async function smallMove(options: SmallMoveOptions): Promise<SmallMove> {
   const drop = async (): Promise<void> => {
     for (const pool of [source, target]) await dropSubscriptions(pool);
     await Promise.all(opened.map((one) => one.close()));
-    for (const side of ['source', 'target'] as const) {
-      await once(
-        servers[side],
-        `SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = '${names[side]}' AND active`,
-      );
-      await once(
-        servers[side],
-        `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = '${names[side]}'`,
-      );
-      await once(servers[side], `DROP DATABASE IF EXISTS ${names[side]} WITH (FORCE)`);
-    }
+    for (const side of ['source', 'target'] as const) await dropDatabase(servers[side], names[side]);
   };
   return { plan, move, source, target, reopen, drop };
-}
-
-async function dropSubscriptions(pool: pg.Pool): Promise<void> {
-  const { rows } = await pool.query<{ name: string }>(
-    `SELECT quote_ident(subname) AS name FROM pg_subscription
-     WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())`,
-  );
-  for (const { name } of rows) {
-    await pool.query(`ALTER SUBSCRIPTION ${name} DISABLE`);
-    await pool.query(`ALTER SUBSCRIPTION ${name} SET (slot_name = NONE)`);
-    await pool.query(`DROP SUBSCRIPTION ${name}`);
-  }
-}
-
-async function once(url: string, sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000, query_timeout: 30_000 });
-  await client.connect();
-  try {
-    await client.query(sql);
-  } finally {
-    await client.end();
-  }
 }
