@@ -63,8 +63,13 @@ export function tellCpu(): void {
 }
 
 /** Keeps this process, and what it starts without saying otherwise, off the first processor. */
-export async function leaveFirstProcessor(): Promise<void> {
+export function leaveFirstProcessor(): Promise<void> {
+  return moveToProcessor(1);
+}
+
+/** This process, and what it starts from now on, where that can be had. @param processor from 0 */
+export async function moveToProcessor(processor: number): Promise<void> {
   if (!existsSync(TASKSET)) return;
-  const child = spawn(TASKSET, ['-apc', '1', String(process.pid)], { stdio: 'ignore' });
+  const child = spawn(TASKSET, ['-apc', String(processor), String(process.pid)], { stdio: 'ignore' });
   await new Promise((resolve) => child.once('exit', resolve).once('error', resolve));
 }
