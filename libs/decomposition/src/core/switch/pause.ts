@@ -40,9 +40,9 @@ export class Pause {
     return { participants: participants.length, ...(late.length > 0 && { late }) };
   }
 
-  /** What is left of it. Milliseconds, at least 1. @throws SplitError `timeout` */
+  /** What is left of it. Whole milliseconds, at least 1. @throws SplitError `timeout` */
   left(): number {
-    const left = this.timeoutMs - (performance.now() - this.began);
+    const left = Math.floor(this.timeoutMs - (performance.now() - this.began));
     if (left < 1)
       throw new SplitError(
         'timeout',
