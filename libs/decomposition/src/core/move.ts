@@ -73,6 +73,8 @@ export function administratorPool(url: string, max: number): pg.Pool {
   });
   // A connection that breaks while idle is reported by the next query.
   pool.on('error', () => undefined);
+  // So is one that is lent; without a listener of its own its error would end the process.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }
 
