@@ -4,7 +4,8 @@ import { DualWriteStream } from '../src/core/stream/dual-write/dual-write-stream
 import { withReceiver } from '../src/core/stream/dual-write/receiver.js';
 import { dualMove, FOREVER, half, rowsOf, waiting, type DualMove } from './support/dual-move.js';
 
-const TIMEOUT_MS = 10_000;
+// What is left of a pause is no whole number.
+const TIMEOUT_MS = 10_000.5;
 
 let dual: DualMove;
 let stream: DualWriteStream;
