@@ -1,4 +1,5 @@
 import {
+  type AbandonResult,
   type BackupResult,
   type CompleteResult,
   type CreateResult,
@@ -90,6 +91,19 @@ const DID: Readonly<Record<string, string>> = {
   retired: "The source's tables are put aside.",
   dropped: "The source's old tables are gone.",
 };
+
+const GAVE_UP: Readonly<Record<string, string>> = {
+  nothing: 'There was no move.',
+  abandoned: 'The move is given up: nothing is followed, and no log is kept for it.',
+  dropped: "The move is given up, and the target's database is gone. Its logins are still there.",
+};
+
+export function abandonLines({ did, would, late }: AbandonResult, dryRun: boolean): string[] {
+  return [
+    ...(late.length > 0 ? [`Had not heard of it in time: ${late.join(', ')}.`] : []),
+    dryRun ? wouldLine(would) : (GAVE_UP[did] ?? did),
+  ];
+}
 
 export function switchLines(result: SwitchResult, dryRun: boolean): string[] {
   const { did, would, gates, pause_ms, participants, steps } = result;

@@ -1,6 +1,6 @@
 import { type GateResult } from '#decomposition';
 import * as option from './options.js';
-import { completeLines, counted, createLines, readsLines, switchLines, verifyLines } from './lines.js';
+import { abandonLines, completeLines, counted, createLines, readsLines, switchLines, verifyLines } from './lines.js';
 import { needed } from './needed.js';
 import { passwordsOf } from './passwords.js';
 import { runMigrations } from './run-migrations.js';
@@ -163,6 +163,29 @@ export const MOVE_VERBS: readonly MoveVerb[] = [
         ...(directory !== undefined && { reportDir: directory }),
       });
       return { code: codeOf(context, report.gates), lines: completeLines(report, dryRun), report };
+    },
+  },
+  {
+    name: 'abandon',
+    summary: 'gives up a move that has not switched: nothing is left of it, and create may begin anew',
+    scope: 'service',
+    phases: [null, 'created', 'copying', 'in_step', 'abandoned'],
+    rehearses: true,
+    steps: [
+      'let all reads go to the source',
+      'end the streams: no log is kept for them any more',
+      'take away what the move needed on the source',
+      "take the target's fence and all that is known of the move away, or with --drop its database",
+    ],
+    options: () => [option.DROP(), option.WITHOUT_TARGET(), option.YES()],
+    danger: ({ drop }) =>
+      drop
+        ? "The move is given up, and the target's database dropped, with all that is in it."
+        : 'The move is given up: what was copied follows no more.',
+    run: async ({ library, move, options }) => {
+      const { dryRun, drop, withoutTarget } = options;
+      const report = await needed(library, 'abandon')(move, { dryRun, drop, withoutTarget });
+      return { code: 0, lines: abandonLines(report, dryRun), report };
     },
   },
 ];

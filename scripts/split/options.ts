@@ -48,6 +48,10 @@ export const REPAIR = (): Option =>
 export const NOW = (): Option => new Option('--now', 'drops the old tables at once').default(false);
 export const DROP_AFTER = (): Option =>
   new Option('--drop-after <days>', 'how long the old tables are kept (7)').argParser(number(0, MAX_MS, false));
+export const DROP = (): Option =>
+  new Option('--drop', "drops the target's database; without it its tables stay").default(false);
+export const WITHOUT_TARGET = (): Option =>
+  new Option('--without-target', 'asks nothing of the target, which is gone for good').default(false);
 export const REPORT = (): Option => new Option('--report <directory>', 'where the report is written');
 export const METRICS_PORT = (): Option =>
   new Option('--metrics-port <port>', 'serves Prometheus metrics there, on loopback; 0: any that is free').argParser(

@@ -20,6 +20,8 @@ export interface Options {
   force: boolean;
   now: boolean;
   dropAfter?: number;
+  drop: boolean;
+  withoutTarget: boolean;
   report?: string;
   metricsPort?: number;
   alert: boolean;

@@ -55,6 +55,7 @@ describe('npm run split', () => {
       'switch-writes',
       'reverse',
       'complete',
+      'abandon',
       'watch',
       'status',
       'sample',
@@ -137,18 +138,22 @@ describe('npm run split', () => {
       switchWrites: () => Promise.resolve(SWITCHED),
       verify: () => Promise.resolve(EQUAL),
       complete: () => Promise.resolve({ ...SWITCHED, did: 'dropped', drop_after: null, report: [] }),
+      abandon: () => Promise.resolve({ did: 'abandoned', would: '', phase: 'in_step', late: [] }),
     };
 
-    it.each(['switch-writes', 'verify --repair', 'complete --now'])('%s wants to be confirmed', async (line) => {
-      const end = await run(`${line} --service first`, { library });
-      expect(end).toMatchObject({ code: 1, errors: expect.stringContaining('Give --yes to confirm it.') });
-      expect(await run(`${line} --service first --yes`, { library })).toMatchObject({ code: 0 });
-      expect(await run(`${line} --service first`, { library, typed: 'first' })).toMatchObject({ code: 0 });
-      expect(await run(`${line} --service first`, { library, typed: 'second' })).toMatchObject({
-        code: 1,
-        errors: expect.stringContaining('That was not first. Nothing was begun.'),
-      });
-    });
+    it.each(['switch-writes', 'verify --repair', 'complete --now', 'abandon'])(
+      '%s wants to be confirmed',
+      async (line) => {
+        const end = await run(`${line} --service first`, { library });
+        expect(end).toMatchObject({ code: 1, errors: expect.stringContaining('Give --yes to confirm it.') });
+        expect(await run(`${line} --service first --yes`, { library })).toMatchObject({ code: 0 });
+        expect(await run(`${line} --service first`, { library, typed: 'first' })).toMatchObject({ code: 0 });
+        expect(await run(`${line} --service first`, { library, typed: 'second' })).toMatchObject({
+          code: 1,
+          errors: expect.stringContaining('That was not first. Nothing was begun.'),
+        });
+      },
+    );
 
     it.each(['verify', 'complete'])('%s alone does not', async (line) => {
       expect(await run(`${line} --service first`, { library })).toMatchObject({ code: 0 });

@@ -1,3 +1,4 @@
+import { abandon } from './abandon/abandon.js';
 import { backup } from './backup/backup.js';
 import { restore } from './backup/restore.js';
 import { type Manifest } from './backup/manifest.js';
@@ -57,6 +58,7 @@ export const verbs: Omit<Verbs, 'sample'> = {
   switchWrites: (move, options) => switchWrites(move, { ...options, tools }),
   reverse: (move, options) => reverse(move, { ...options, tools }),
   complete: (move, options) => complete(move, { ...options, tools }),
+  abandon: (move, options) => abandon(move, { ...options, tools }),
   openStream,
 };
 

@@ -18,6 +18,7 @@ export interface Verbs {
   switchWrites(move: Move, options: Rehearsable & { pauseTimeoutMs?: number }): Promise<SwitchResult>;
   reverse(move: Move, options: Rehearsable & { pauseTimeoutMs?: number; force?: boolean }): Promise<SwitchResult>;
   complete(move: Move, options: CompleteRun): Promise<CompleteResult>;
+  abandon(move: Move, options: AbandonRun): Promise<AbandonResult>;
   /** Makes and fills the tables of the sample in an empty database. */
   sample(url: string, options: { rows: number; seed: number }): Promise<{ tables: number }>;
   openStream(move: Move, from: Side): WatchedStream | Promise<WatchedStream>;
@@ -43,6 +44,11 @@ export interface CompleteRun extends Rehearsable {
   now: boolean;
   dropAfterMs?: number;
   reportDir?: string;
+}
+
+export interface AbandonRun extends Rehearsable {
+  drop: boolean;
+  withoutTarget: boolean;
 }
 
 interface Said {
@@ -120,6 +126,15 @@ export interface SwitchResult {
   pause_ms: number | null;
   participants: number | null;
   steps: readonly { step: string; ms: number }[];
+}
+
+export interface AbandonResult {
+  did: string;
+  would: string;
+  /** As it was found. */
+  phase: string | null;
+  /** Instances that had not heard of it in time. */
+  late: readonly string[];
 }
 
 export interface CompleteResult {

@@ -72,6 +72,12 @@ export async function copy(move: Move, options: CopyOptions = {}): Promise<CopyR
       `The move of ${state.service} is ${state.phase}: its rows live on the target.`,
       'Run `reverse` to bring it back.',
     );
+  if (state.phase === 'abandoned')
+    throw new SplitError(
+      'refused',
+      `The move of ${state.service} is being given up.`,
+      'Run `abandon` again, and then `create`.',
+    );
   const report = async (step: CopyStep): Promise<CopyReport> => {
     const [{ phase }, tables] = [await move.state.read(), await copiedTables(move, await move.tables('source'))];
     const rows = tables.reduce((sum, table) => sum + table.rows, 0);

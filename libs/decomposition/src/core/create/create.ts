@@ -72,6 +72,8 @@ async function createInTurn(move: Move, options: CreateOptions): Promise<CreateR
       `The move of ${service.name} has begun as ${state.strategy}.`,
       'Set that strategy in the plan; it is chosen once.',
     );
+  if (state?.phase === 'abandoned')
+    throw new SplitError('refused', `The move of ${service.name} is being given up.`, 'Run `abandon` again first.');
   const cut = await cutForeignKeys(move, source.relations);
   const report = {
     service: service.name,

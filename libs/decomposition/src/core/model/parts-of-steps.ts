@@ -184,7 +184,7 @@ export const SWITCH_PARTS: Readonly<Record<Exclude<Step, OnlyElsewhere>, readonl
   settle,
 };
 
-export const REVERSE_PARTS: Readonly<Record<Exclude<Step, 'fence-source' | 'flip' | OfComplete>, readonly Part[]>> = {
+export const REVERSE_PARTS: Readonly<Record<Exclude<Step, 'fence-source' | 'flip' | OfEnds>, readonly Part[]>> = {
   prepare: [capture(SOURCE)],
   pause: [change('switched/target', 'reversing'), acknowledged],
   'fence-target': close(TARGET),
@@ -208,8 +208,10 @@ export const REVERSE_PARTS: Readonly<Record<Exclude<Step, 'fence-source' | 'flip
   settle,
 };
 
-type OfComplete = 'verify' | 'conclude' | 'end-streams' | 'retire' | 'schedule' | 'drop' | 'tidy';
-type OnlyElsewhere = OfComplete | 'fence-target' | 'open-target' | 'look';
+/** `complete` and `abandon` come where there is nothing to hand over. */
+type OfEnds =
+  'verify' | 'conclude' | 'end-streams' | 'retire' | 'schedule' | 'drop' | 'tidy' | 'participants' | 'tidy-source';
+type OnlyElsewhere = OfEnds | 'fence-target' | 'open-target' | 'look';
 
 /** The rest of another list, whose first step is done. */
 function branch(run: Run, list: 'finishReverse' | 'takeBackReverse'): Outcome {

@@ -7,8 +7,9 @@ import { type Strategy } from '../plan/plan.js';
  * - `in_step`: the target follows the source
  * - `switched`: the source follows the target
  * - `completed`: nothing follows any more; the source's tables are put aside or gone
+ * - `abandoned`: the move is being given up before it has switched; when that is done, there is no move
  */
-export type Phase = 'created' | 'copying' | 'in_step' | 'switched' | 'completed';
+export type Phase = 'created' | 'copying' | 'in_step' | 'switched' | 'completed' | 'abandoned';
 
 /** Which side takes writes. `paused`: neither, while a switch in the direction of `pausedFor` goes on. */
 export type Writes = Side | 'paused';

@@ -9,7 +9,7 @@ export const TARGET_SCHEMA = `
     service        text        PRIMARY KEY,
     strategy       text        NOT NULL CHECK (strategy IN ('replication', 'dual-write')),
     phase          text        NOT NULL DEFAULT 'created'
-                   CHECK (phase IN ('created', 'copying', 'in_step', 'switched', 'completed')),
+                   CHECK (phase IN ('created', 'copying', 'in_step', 'switched', 'completed', 'abandoned')),
     writes         text        NOT NULL DEFAULT 'source' CHECK (writes IN ('source', 'paused', 'target')),
     paused_for     text        CHECK (paused_for IN ('switch', 'reverse')),
     read_percent   smallint    NOT NULL DEFAULT 0 CHECK (read_percent BETWEEN 0 AND 100),
@@ -21,7 +21,7 @@ export const TARGET_SCHEMA = `
     changed_at     timestamptz NOT NULL DEFAULT now(),
     CHECK ((writes = 'paused') = (paused_for IS NOT NULL)),
     CHECK (writes <> 'target' OR phase IN ('switched', 'completed')),
-    CHECK (writes <> 'source' OR phase IN ('created', 'copying', 'in_step'))
+    CHECK (writes <> 'source' OR phase IN ('created', 'copying', 'in_step', 'abandoned'))
   );
 
   -- Who takes part. An instance that has not been heard of for a while is taken for gone.

@@ -35,6 +35,7 @@ describe('nextStep', () => {
     ['nothing is there', { phase: null }, 'create', []],
     ['created', { phase: 'created' }, 'copy', []],
     ['copying', { phase: 'copying' }, 'copy', []],
+    ['being given up', { phase: 'abandoned' }, 'abandon', []],
     ['never verified', { verified_at: null }, 'verify', ['not verified']],
     [
       'verified two hours ago',

@@ -31,6 +31,8 @@ export function nextStep(facts: Facts, targetAnswers: boolean, now: Date): NextS
       return followed(facts, blocks, now);
     case 'completed':
       return completed(facts, blocks, now);
+    case 'abandoned':
+      return { blocks, next: 'abandon' };
   }
 }
 

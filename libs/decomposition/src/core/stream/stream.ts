@@ -63,8 +63,12 @@ export interface Stream {
   catchUp(timeoutMs: number, signal: AbortSignal): Promise<void>;
   /** Applies nothing any more; goes on capturing. */
   stop(): Promise<void>;
-  /** Stops, and leaves nothing behind on either side. */
-  end(): Promise<void>;
+  /**
+   * Stops, and leaves nothing behind on either side.
+   *
+   * @param only on this side only, and without a question to the other, which is gone for good
+   */
+  end(only?: Side): Promise<void>;
   /** Rows of `from` that changed since `capture`. */
   readonly changes: ChangeLog;
   /** Of a stream that needs more than to be started when the copy is complete. */

@@ -31,6 +31,7 @@ export function phaseGate({ phase, writes }: MoveState, wanted: Phase): Gate {
     in_step: 'Run `switch-writes` first.',
     switched: 'Run `reverse` first.',
     completed: 'The move is completed: there is no way back from it.',
+    abandoned: 'The move is being given up: run `abandon` again.',
   };
   return gate(
     'phase',

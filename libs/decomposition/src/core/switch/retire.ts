@@ -100,7 +100,15 @@ export async function dropRetired(move: Move): Promise<string[]> {
 
 /** Takes away what the move needed on the source, as far as no other move needs it, and the fence of the target. Idempotent. */
 export async function tidy(move: Move): Promise<void> {
-  const { source, target } = move.databases;
+  const { target } = move.databases;
+  await tidySource(move);
+  const tables = await move.tables('target');
+  await lockedTransaction(target, tables, { timeoutMs: LOCK_TIMEOUT_MS }, (client) => removeFence(client, tables));
+}
+
+/** Takes away what the move needed on the source, as far as no other move needs it. Idempotent. */
+export async function tidySource(move: Move): Promise<void> {
+  const { source } = move.databases;
   for (const schema of new Set(retiredNames(move.service).map((text) => parseTableName(text).schema)))
     await dropUnneeded(source, `DROP SCHEMA IF EXISTS ${escapeIdentifier(schema)}`);
   if (await hasBeats(source))
@@ -112,8 +120,6 @@ export async function tidy(move: Move): Promise<void> {
       'SCHEMA IF EXISTS decomposition',
     ])
       await dropUnneeded(source, `DROP ${what}`);
-  const tables = await move.tables('target');
-  await lockedTransaction(target, tables, { timeoutMs: LOCK_TIMEOUT_MS }, (client) => removeFence(client, tables));
 }
 
 async function hasBeats(pool: pg.Pool): Promise<boolean> {

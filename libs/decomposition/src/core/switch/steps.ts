@@ -49,6 +49,9 @@ export const COMPLETE_STEPS = ['verify', 'conclude', 'end-streams', 'retire', 's
 /** Once the tables have been aside for long enough. */
 export const DROP_STEPS = ['drop', 'tidy'] as const;
 
+/** A move that has not switched is given up: from `claim` on there is no other way but on. */
+export const ABANDON_STEPS = ['claim', 'participants', 'open-source', 'end-streams', 'tidy-source'] as const;
+
 export type SwitchStep = (typeof SWITCH_STEPS)[number];
 export type TakeBackSwitchStep = (typeof TAKE_BACK_SWITCH_STEPS)[number];
 export type ReverseStep = (typeof REVERSE_STEPS)[number];
@@ -56,5 +59,13 @@ export type TakeBackReverseStep = (typeof TAKE_BACK_REVERSE_STEPS)[number];
 export type FinishReverseStep = (typeof FINISH_REVERSE_STEPS)[number];
 export type CompleteStep = (typeof COMPLETE_STEPS)[number];
 export type DropStep = (typeof DROP_STEPS)[number];
+export type AbandonStep = (typeof ABANDON_STEPS)[number];
 export type StepName =
-  SwitchStep | TakeBackSwitchStep | ReverseStep | TakeBackReverseStep | FinishReverseStep | CompleteStep | DropStep;
+  | SwitchStep
+  | TakeBackSwitchStep
+  | ReverseStep
+  | TakeBackReverseStep
+  | FinishReverseStep
+  | CompleteStep
+  | DropStep
+  | AbandonStep;

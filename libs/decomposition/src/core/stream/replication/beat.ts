@@ -63,8 +63,12 @@ export class Beats {
     return Math.max(rows[0]!.age, 0);
   }
 
-  async remove(): Promise<void> {
-    for (const pool of [this.here, this.there])
+  /** On the side of `pool`, if there ever was one. */
+  async remove(pool: pg.Pool): Promise<void> {
+    const { rows } = await pool.query<{ there: boolean }>(
+      `SELECT to_regclass('decomposition.beats') IS NOT NULL AS there`,
+    );
+    if (rows[0]!.there)
       await pool.query('DELETE FROM decomposition.beats WHERE service = $1 AND side = $2', [this.service, this.side]);
   }
 }

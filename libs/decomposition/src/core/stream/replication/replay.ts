@@ -37,7 +37,12 @@ export async function makeReplay(pool: pg.Pool, tables: readonly Table[]): Promi
 }
 
 export async function dropReplay(pool: pg.Pool, tables: readonly Table[]): Promise<void> {
-  for (const table of tables)
+  const { rows } = await pool.query<{ oid: number }>(
+    `SELECT tgrelid AS oid FROM pg_trigger WHERE tgrelid = ANY ($1::oid[]) AND starts_with(tgname, '${TRIGGER}')`,
+    [tables.map(({ oid }) => oid)],
+  );
+  // Also what is not there would wait for readers, and everybody else behind it.
+  for (const table of tables.filter(({ oid }) => rows.some((row) => row.oid === oid)))
     await pool.query(`
       DROP TRIGGER IF EXISTS ${TRIGGER} ON ${quoted(table)};
       DROP TRIGGER IF EXISTS ${TRIGGER}_key ON ${quoted(table)};

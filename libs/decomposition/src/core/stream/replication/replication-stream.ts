@@ -1,3 +1,4 @@
+import { readTables } from '../../catalogue/read-tables.js';
 import { SplitError } from '../../errors.js';
 import { type Move } from '../../move.js';
 import { otherSide, type Side } from '../../side.js';
@@ -107,14 +108,10 @@ export class ReplicationStream implements Stream {
     await waitUntilInactive(this.here, this.names.stream, this.move.signal);
   }
 
-  async end(): Promise<void> {
-    const { here, there, names, move } = this;
-    await this.stop();
-    await dropSubscription(there, names.stream);
-    for (const name of [names.stream, names.log]) await dropSlot(here, name, move.signal);
-    await dropPublications(here, names);
-    await dropReplay(there, await move.tables(otherSide(this.from)));
-    await this.beats.remove();
+  async end(only?: Side): Promise<void> {
+    if (only === undefined) await this.stop();
+    if (only !== this.from) await this.endThere();
+    if (only !== otherSide(this.from)) await this.endHere();
   }
 
   /** Whether nothing was missed since `capture`. */
@@ -127,6 +124,21 @@ export class ReplicationStream implements Stream {
     ]);
     const [stream, log, subscription] = found;
     return [stream, log].every((slot) => slot?.ready && !slot.lost) && subscription !== undefined;
+  }
+
+  private async endThere(): Promise<void> {
+    const { there, names, move } = this;
+    await disableSubscription(there, names.stream, move.signal);
+    await dropSubscription(there, names.stream);
+    await dropReplay(there, await readTables(there, move.service.tables));
+    await this.beats.remove(there);
+  }
+
+  private async endHere(): Promise<void> {
+    const { here, names, move } = this;
+    for (const name of [names.stream, names.log]) await dropSlot(here, name, move.signal);
+    await dropPublications(here, names);
+    await this.beats.remove(here);
   }
 
   private async awaitBeat(timeoutMs: number, signal: AbortSignal): Promise<number> {
