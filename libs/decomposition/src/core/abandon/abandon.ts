@@ -1,10 +1,10 @@
 import { checkApart } from '../create/provision-target.js';
-import { withTurn as withCreateTurn } from '../create/turn.js';
 import { SplitError } from '../errors.js';
 import { type Move } from '../move.js';
 import { type MoveState, type Phase } from '../state/move-state.js';
 import { assertSourceThere } from '../switch/gates.js';
 import { asOnlyRun, type VerbOptions } from '../switch/run.js';
+import { withTurn } from '../turn.js';
 import { clearSource } from './clear-source.js';
 import { assertOwnDatabase, dropTarget, forgetMove } from './forget-move.js';
 import { giveUp } from './give-up.js';
@@ -48,16 +48,21 @@ export async function abandon(move: Move, options: AbandonOptions): Promise<Aban
   if (options.drop) await assertOwnDatabase(move);
   if (options.dryRun) return wouldReport(move, state, options);
   // Not beside a `create`, which has no turn on the target yet.
-  return withCreateTurn(move, async () => {
-    if (!state) return withoutMove(move, options);
-    return asOnlyRun(move, VERB, options, async (run, now) => {
-      assertNotSwitched(now);
-      const late = await giveUp(run);
-      if (options.drop) await dropTarget(move);
-      else await forgetMove(move);
-      return { did: options.drop ? 'dropped' : 'abandoned', would: '', phase: state.phase, late };
-    });
-  });
+  return withTurn(
+    move,
+    'abandon',
+    async () => {
+      if (!state) return withoutMove(move, options);
+      return asOnlyRun(move, VERB, options, async (run, now) => {
+        assertNotSwitched(now);
+        const late = await giveUp(run);
+        if (options.drop) await dropTarget(move);
+        else await forgetMove(move);
+        return { did: options.drop ? 'dropped' : 'abandoned', would: '', phase: state.phase, late };
+      });
+    },
+    'create',
+  );
 }
 
 function assertNotSwitched({ phase, writes, service }: MoveState): void {
@@ -95,10 +100,15 @@ async function withoutMove(move: Move, options: AbandonOptions): Promise<Abandon
 
 async function onSourceOnly(move: Move, options: AbandonOptions): Promise<AbandonReport> {
   if (options.dryRun) return wouldReport(move, undefined, options);
-  return withCreateTurn(move, async () => {
-    const found = await clearSource(move, options.tools);
-    return { did: found ? 'abandoned' : 'nothing', would: '', phase: null, late: [] };
-  });
+  return withTurn(
+    move,
+    'abandon',
+    async () => {
+      const found = await clearSource(move, options.tools);
+      return { did: found ? 'abandoned' : 'nothing', would: '', phase: null, late: [] };
+    },
+    'create',
+  );
 }
 
 function wouldReport({ service }: Move, state: MoveState | undefined, { drop }: AbandonOptions): AbandonReport {

@@ -19,13 +19,15 @@ const OPEN_TIMEOUT_MS = 5000;
  */
 export async function giveUp(run: Run): Promise<string[]> {
   const { move } = run;
+  const keys = await cutKeysOf(move);
   const parts: Parts = {
     // As far as they are there: somebody may have dropped them.
     tables: {
       source: await move.tables('source'),
       target: await readTables(move.databases.target, move.service.tables),
     },
-    keys: await cutKeysOf(move),
+    keys,
+    restorable: await run.tools.restorable(move, keys),
     ...streamsOf(move, run.tools),
     dual: false,
   };
