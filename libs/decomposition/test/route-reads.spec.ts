@@ -50,6 +50,19 @@ describe('where reads go', () => {
     expect(source + target).toBe(5 * keys.length);
   });
 
+  it('is counted: the connections that are lent, to the side that has the fewest left', async () => {
+    await change({ readPercent: 100 });
+    const use = () => instance.participation.report().pool;
+    expect(use()).toEqual({ used: 0, size: 5 });
+    const readers = await withIntent(reader('somebody'), () =>
+      Promise.all([1, 2, 3].map(() => instance.pool.connect())),
+    );
+    const writer = await instance.pool.connect();
+    expect(use()).toEqual({ used: 3, size: 5 });
+    for (const client of [...readers, writer]) client.release();
+    expect(use()).toEqual({ used: 0, size: 5 });
+  });
+
   it('is the source for whoever wrote lately, for whoever has no key, and for all that does not say it reads', async () => {
     const hasty = await notes.join({ ownWritesMs: 300 });
     await change({ readPercent: 100 });

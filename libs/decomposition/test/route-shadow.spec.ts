@@ -43,6 +43,16 @@ describe('reads compared with the other side', () => {
     expect(shadow().different).toBe(0);
   });
 
+  it('are compared, too, when nobody lends a connection for them', async () => {
+    await inTarget("UPDATE notes SET body = 'planted' WHERE id = 'b'");
+    const { rows } = await withIntent({ kind: 'read', key: 'somebody' }, () =>
+      instance.pool.query('SELECT * FROM notes WHERE id = $1', ['b']),
+    );
+    expect(rows).toEqual([{ id: 'b', body: 'secret body' }]);
+    await waitFor('a comparison', () => shadow().compared === 1);
+    expect(shadow().different).toBe(1);
+  });
+
   it('tell a difference that stays, with the statement and without the values', async () => {
     await inTarget("UPDATE notes SET body = 'planted' WHERE id = 'b'");
     const { rows } = await read('SELECT * FROM notes WHERE id = $1', ['b']);

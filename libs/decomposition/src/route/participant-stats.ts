@@ -9,7 +9,7 @@ export interface StatsReport {
   /** Connections lent for reading, by the side that they lead to. */
   reads: Record<Side, number>;
   shadow: { compared: number; different: number };
-  /** Connections of all pools: lent at this moment, and the most that there may be. */
+  /** Connections of all pools: lent at this moment, and the most that there may be, to one side. */
   pool: { used: number; size: number };
   writes_waiting: number;
   waited_ms: { count: number; sum: number; max: number };

@@ -67,9 +67,9 @@ export class RoutedPool extends pg.Pool {
     this.pools = new SidePools(config, urls, (error, client) => this.emit('error', error, client), routing.onFenced);
   }
 
-  /** Connections that are lent at this moment. */
+  /** Connections that are lent at this moment, out of `options.max`: to the side that has the fewest left. */
   get used(): number {
-    return this.totalCount - this.idleCount;
+    return this.pools.mostLent();
   }
 
   override connect(): Promise<pg.PoolClient>;

@@ -30,10 +30,12 @@ export class SidePools {
     return pool;
   }
 
-  sum(count: 'totalCount' | 'idleCount' | 'waitingCount'): number {
-    let sum = 0;
-    for (const pool of this.pools.values()) sum += pool[count];
-    return sum;
+  /** Connections that are lent at this moment, of the one that has the fewest left; each may have as many as the routed pool. */
+  mostLent(): number {
+    const lent = [...this.pools].map(([name, { totalCount, idleCount }]) =>
+      name.endsWith(' compare') ? 0 : totalCount - idleCount,
+    );
+    return Math.max(0, ...lent);
   }
 
   async end(): Promise<void> {

@@ -16,13 +16,17 @@ const MAX_STATEMENTS = 20;
 const MAX_ROWS = 1000;
 
 type AnyQuery = (...args: unknown[]) => unknown;
+type Callback = (error: Error | null, result: pg.QueryResult) => void;
 
 /** Whether a statement can be asked again, of another side, with a point in comparing the answers. */
 export function isComparable(text: string): boolean {
   return READS.test(text) && !UNSTEADY.test(text);
 }
 
-/** Looks on while a borrowed connection is read from. Knows queries that answer by a promise; any other, and any that fails, ends it. */
+/**
+ * Looks on while a borrowed connection is read from. Knows queries that answer by a promise or to a callback; any other, and any that
+ * fails, ends it.
+ */
 export class Recording {
   private statements: RecordedStatement[] | undefined = [];
   private rows = 0;
@@ -47,14 +51,21 @@ export class Recording {
   private listen(): void {
     const query = this.client.query.bind(this.client) as AnyQuery;
     const listening: AnyQuery = (...args) => {
-      const answer = query(...args);
       const asked = statementOf(args);
-      if (!asked || !(answer instanceof Promise)) this.statements = undefined;
-      else
-        answer.then(
-          (result: pg.QueryResult) => this.add({ ...asked, rows: result.rows }),
-          () => (this.statements = undefined),
-        );
+      if (!asked) this.statements = undefined;
+      const answered = (error: unknown, result?: pg.QueryResult): void => {
+        if (error || !asked || !result) this.statements = undefined;
+        else this.add({ ...asked, rows: result.rows });
+      };
+      const callback = args.at(-1);
+      if (typeof callback === 'function')
+        return query(...args.slice(0, -1), (error: Error | null, result: pg.QueryResult) => {
+          answered(error, result);
+          (callback as Callback)(error, result);
+        });
+      const answer = query(...args);
+      if (answer instanceof Promise) answer.then((result: pg.QueryResult) => answered(undefined, result), answered);
+      else this.statements = undefined;
       return answer;
     };
     this.client.query = listening as pg.PoolClient['query'];
@@ -69,7 +80,8 @@ export class Recording {
 
 /** Undefined for what is no plain text with values. */
 function statementOf([first, second]: unknown[]): Omit<RecordedStatement, 'rows'> | undefined {
-  const config = typeof first === 'string' ? { text: first, values: second } : first;
+  const given = typeof second === 'function' ? undefined : second;
+  const config = typeof first === 'string' ? { text: first, values: given } : first;
   const { text, values, submit, rowMode, types } = (config ?? {}) as Record<string, unknown>;
   if (typeof text !== 'string' || submit !== undefined || rowMode !== undefined || types !== undefined)
     return undefined;
