@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { escapeIdentifier } from 'pg';
 import { ACGS_TABLES, createAcgs, fillAcgs } from '../samples/acgs-1/index.js';
 import { readForeignKeys } from '../src/core/catalogue/foreign-keys.js';
+import { create } from '../src/core/create/create.js';
+import { openMove } from '../src/core/move.js';
 import { checkPlan } from '../src/core/plan/check-plan.js';
 import { acgsSample, type AcgsSample } from './support/acgs.js';
 import { plainDatabase, type PlainDatabase } from './support/test-database.js';
@@ -91,6 +93,14 @@ describe('the ACGS-1 sample and its plan', () => {
       expect(another).not.toEqual(first);
     } finally {
       for (const { drop } of others) await drop();
+    }
+  });
+
+  it('has nothing that does not travel', async () => {
+    for (const { name } of sample.plan.services) {
+      const move = openMove(sample.plan, name);
+      const { made } = await create(move, { dryRun: true, passwords: () => '' }).finally(() => move.close());
+      expect(made.some((what) => what.startsWith('table '))).toBe(true);
     }
   });
 

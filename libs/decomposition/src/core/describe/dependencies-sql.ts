@@ -1,7 +1,9 @@
 /**
  * All that the relations need and that is no table, by pg_depend: from the relations and what belongs to them (defaults, constraints,
- * indexes, triggers, policies, sequences of their own), to what those refer to, and so on. PostgreSQL records nothing for what it
- * brings itself. $1: oids of relations, $2: of further functions, $3: kinds and names of what else counts if it is there. Source: PostgreSQL documentation, pg_depend.
+ * indexes, triggers, policies, sequences of their own), to what those refer to, and so on, as far as it is not there in
+ * every database: what initdb makes has oids below 16384, and depends on each other from 12000 on (text search, collations of the system).
+ * $1: oids of relations, $2: of further functions, $3: kinds and names of what else counts if it is there. Source: PostgreSQL
+ * documentation, pg_depend, and "System Catalog Declarations" on the ranges of oids.
  */
 export const NEEDED = `
   WITH RECURSIVE belonging (classid, objid) AS (
@@ -38,7 +40,7 @@ export const NEEDED = `
       WHERE n.classid = 'pg_type'::regclass AND t.oid = n.objid
       UNION ALL
       SELECT 'pg_constraint'::regclass, k.oid FROM pg_constraint k WHERE n.classid = 'pg_type'::regclass AND k.contypid = n.objid
-    ) AS next (classid, objid)
+    ) AS next (classid, objid) WHERE next.objid >= 16384
   )
   SELECT n.classid::regclass::text AS class, n.objid AS oid, pg_describe_object(n.classid, n.objid, 0) AS described
   FROM needed n WHERE n.classid IN ('pg_type'::regclass, 'pg_proc'::regclass, 'pg_class'::regclass, 'pg_collation'::regclass,
