@@ -107,7 +107,9 @@ describe('the ACGS-1 sample and its plan', () => {
   it('checks clean, and says what is cut, in which order', async () => {
     const report = await checkPlan(sample.plan);
     expect(report.problems).toEqual([]);
-    expect(report.warnings.map(({ code, place }) => `${code} ${place}`)).toEqual(['trigger touch_updated_at()']);
+    // How many slots are free is a matter of what else runs on the server.
+    const warnings = report.warnings.filter(({ code }) => code !== 'server_setting');
+    expect(warnings.map(({ code, place }) => `${code} ${place}`)).toEqual(['trigger touch_updated_at()']);
     expect(report.services.flatMap(({ tables }) => tables).length).toBe(27);
     expect(report.services.every(({ rows, tables }) => rows === ROWS * tables.length)).toBe(true);
     const cuts = report.cuts.map((cut) => `${cut.from.slice(7)} -> ${cut.to.slice(7)}`);

@@ -5,6 +5,7 @@ import { type Manifest } from './backup/manifest.js';
 import { fullName } from './catalogue/table.js';
 import { copy } from './copy/copy.js';
 import { create } from './create/create.js';
+import { noteCutKeys } from './create/cut-foreign-keys.js';
 import { dropDeferred, makeDeferred } from './create/deferred.js';
 import { readDeferred } from './create/deferred-store.js';
 import { driftOf } from './create/drift.js';
@@ -31,6 +32,7 @@ const tools: SwitchTools = {
   verify: (move, { full }) => verbs.verify(move, { full, repair: false }),
   verifyDelta: (move, from) => verifyDelta(move, from, { stream: openStream(move, from) }),
   advanceSequences,
+  noteCutKeys,
   restorable,
   driftOf,
 };

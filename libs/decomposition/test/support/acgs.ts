@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import pg from 'pg';
 import { connectionUrl } from '#database';
 import { testPostgresUrl } from '#testing';
 import { createAcgs, fillAcgs } from '../../samples/acgs-1/index.js';
 import { parsePlan } from '../../src/core/plan/load-plan.js';
 import { type Plan } from '../../src/core/plan/plan.js';
+import { dropDatabase, dropSubscriptions } from './drop-database.js';
 import { plainDatabase, type PlainDatabase } from './test-database.js';
 
 export interface AcgsSample {
@@ -22,12 +24,18 @@ export async function acgsSample(rows: number): Promise<AcgsSample> {
   if (rows > 0) await source.with((client) => fillAcgs(client, { rows }));
   const plan = await acgsPlan(source.url);
   const drop = async (): Promise<void> => {
-    await source.drop();
     const server = await plainDatabase();
-    for (const { target, owner, runtime, further } of plan.services) {
-      await server.run(`DROP DATABASE IF EXISTS ${new URL(target).pathname.slice(1)} WITH (FORCE)`);
-      for (const { name } of [owner, runtime, ...further]) await server.run(`DROP ROLE IF EXISTS ${name}`);
+    const names = [source.url, ...plan.services.map(({ target }) => target)].map((url) =>
+      new URL(url).pathname.slice(1),
+    );
+    const { rows } = await server.run('SELECT datname AS name FROM pg_database WHERE datname = ANY ($1)', [names]);
+    for (const { name } of rows as { name: string }[]) {
+      const pool = new pg.Pool({ connectionString: connectionUrl(testPostgresUrl(), { database: name }) });
+      await dropSubscriptions(pool).finally(() => pool.end());
     }
+    for (const name of names) await dropDatabase(testPostgresUrl(), name);
+    for (const { owner, runtime, further } of plan.services)
+      for (const { name } of [owner, runtime, ...further]) await server.run(`DROP ROLE IF EXISTS ${name}`);
     await server.drop();
   };
   return { source, plan, drop };

@@ -1,9 +1,11 @@
 import { isCut, readForeignKeys, type ForeignKey } from '../catalogue/foreign-keys.js';
-import { parseTableName, quoted } from '../catalogue/table.js';
+import { fullName, parseTableName, quoted } from '../catalogue/table.js';
 import { escapeIdentifier } from 'pg';
+import { readRelations } from '../describe/read-relations.js';
 import { type Relation } from '../describe/schema-object.js';
+import { inTransaction } from '../in-transaction.js';
 import { type Move } from '../move.js';
-import { type Deferred } from './deferred-store.js';
+import { recordDeferred, type Deferred } from './deferred-store.js';
 
 /**
  * Foreign keys of the source between this service's tables and others': never made on the target, and taken away from the source by
@@ -21,6 +23,17 @@ export async function cutForeignKeys(move: Move, relations: readonly Relation[])
     const { from, to } = rooted(key);
     return (own.has(from) || own.has(to)) && isCut(move.plan, rooted(key));
   });
+}
+
+/** Writes down those that are there now: a way back of another service may have made some since `create`. Idempotent. */
+export async function noteCutKeys(move: Move): Promise<void> {
+  const tables = await move.tables('source');
+  const relations = await inTransaction(move.databases.source, async (client) => {
+    await client.query('SET LOCAL search_path = pg_catalog');
+    return (await readRelations(client, tables.map(fullName))).relations;
+  });
+  const rows = await cutRows(move, await cutForeignKeys(move, relations));
+  await inTransaction(move.databases.target, (client) => recordDeferred(move, 'source', rows, client));
 }
 
 /** As they are kept for the switch. */

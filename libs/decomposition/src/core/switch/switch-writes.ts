@@ -52,6 +52,7 @@ export async function switchWrites(move: Move, options: SwitchWritesOptions): Pr
     if (state.pausedFor === 'reverse')
       throw new SplitError('refused', `A reverse of ${state.service} was cut short.`, 'Run `reverse` to finish it.');
     await assertSourceThere(VERB, move);
+    if (state.phase === 'in_step') await options.tools.noteCutKeys(move);
     const parts = await readParts(move, options.tools);
     if (state.writes === 'paused') await takeBackSwitch(run, parts, 'A run was cut short.');
     else await settle(run, parts);

@@ -29,6 +29,8 @@ export interface SwitchTools {
   verifyDelta(move: Move, from: Side): Promise<readonly Found[]>;
   /** So that the next number drawn on `to` is new on both sides. */
   advanceSequences(move: Move, to: Side): Promise<unknown>;
+  /** Writes down foreign keys that are to be cut and have come since `create`. */
+  noteCutKeys(move: Move): Promise<void>;
   /** Of foreign keys that were cut, those whose other table is not written to elsewhere by now: they may be made again. */
   restorable(move: Move, keys: readonly CutKey[]): Promise<readonly CutKey[]>;
   /** In which ways the tables of the two sides no longer look the same; each a sentence. */
