@@ -13,7 +13,7 @@ export interface DeferredOptions {
   kinds?: readonly Deferred['kind'][];
   /** For one attempt to have a table; writers wait behind it meanwhile. On the source only: the target's may take their time. */
   lockTimeoutMs?: number;
-  /** For all attempts. */
+  /** For all attempts. Milliseconds, default 5000 on the source and 60,000 on the target. */
   timeoutMs?: number;
 }
 
@@ -87,13 +87,14 @@ async function each(
 }
 
 async function attempt<T>(row: Deferred, side: Side, options: DeferredOptions, work: () => Promise<T>): Promise<T> {
-  const deadline = Date.now() + (options.timeoutMs ?? 5000);
+  const deadline = Date.now() + (options.timeoutMs ?? (side === 'source' ? 5000 : 60_000));
   for (;;) {
     try {
       return await work();
     } catch (error) {
       const { code, message } = error as { code?: string; message: string };
-      if (side === 'source' && (code === LOCK_NOT_AVAILABLE || code === DEADLOCK)) {
+      // Also on the target, where participants write halves.
+      if (code === LOCK_NOT_AVAILABLE || code === DEADLOCK) {
         if (Date.now() < deadline) continue;
         throw new SplitError(
           'timeout',
