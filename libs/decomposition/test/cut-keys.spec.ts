@@ -50,6 +50,17 @@ describe('foreign keys between services, whichever goes first', () => {
     await sample?.drop();
   });
 
+  it('what is not created yet is said so, whichever verb is asked', async () => {
+    for (const verb of [
+      () => verbs.copy(auth),
+      () => verbs.verify(auth, { full: false, repair: false }),
+      () => there(auth),
+      () => back(auth),
+    ])
+      await expect(verb()).rejects.toMatchObject({ code: 'not_created', next: 'Run `create` first.' });
+    expect(await auth.state.find()).toBeUndefined();
+  });
+
   it('one that came back after the other was created is cut by the switch of that one', async () => {
     await there(integrity);
     expect(await keys()).toEqual([OF_DGM]);

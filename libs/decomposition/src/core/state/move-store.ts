@@ -30,7 +30,7 @@ export type MoveChange = Partial<Pick<MoveState, keyof typeof COLUMN_OF>>;
 /** What must still be so. An epoch stands for the row without SAME_EPOCH: nobody has changed it since. */
 export type MoveExpectation = MoveChange & { epoch?: number };
 
-/** Reads one service's state from its target database. @returns undefined when there is none, or no schema for it */
+/** Reads one service's state from its target database. @returns undefined when there is none, no schema for it, or no database */
 export async function readMove(target: Queryable, service: string): Promise<MoveState | undefined> {
   try {
     const { rows } = await target.query<MoveState>(`SELECT ${COLUMNS} FROM decomposition.moves WHERE service = $1`, [
@@ -38,8 +38,8 @@ export async function readMove(target: Queryable, service: string): Promise<Move
     ]);
     return rows[0];
   } catch (error) {
-    // No such table, no such schema.
-    if (['42P01', '3F000'].includes((error as { code?: string }).code ?? '')) return undefined;
+    // No such table, no such schema, no such database.
+    if (['42P01', '3F000', '3D000'].includes((error as { code?: string }).code ?? '')) return undefined;
     throw error;
   }
 }
