@@ -1,0 +1,3 @@
+import { describeAcgsMove } from './support/acgs-load/describe-move.js';
+
+describeAcgsMove('dual-write');
