@@ -23,6 +23,7 @@ const MARKS = `
 let rich: RichSource;
 let move: Move;
 const tools = { openStream } as AbandonOptions['tools'];
+const unreachable = new pg.Pool({ connectionString: 'postgres://nobody:secret@127.0.0.1:1/nothing' });
 const give = (options: Partial<AbandonOptions> = {}): Promise<AbandonReport> => abandon(move, { tools, ...options });
 
 async function begin(strategy: 'replication' | 'dual-write' = 'replication'): Promise<void> {
@@ -128,8 +129,16 @@ describe('abandon', () => {
     await move.databases.target.query(`ALTER SUBSCRIPTION ${rows[0]!.name} DISABLE`);
     expect(await give({ withoutTarget: true })).toMatchObject({ did: 'abandoned', phase: null });
     expect(await left('source')).toEqual([]);
-    expect(await give({ withoutTarget: true })).toMatchObject({ did: expect.any(String) });
+    expect(await give({ withoutTarget: true })).toMatchObject({ did: 'nothing' });
     expect(await give({ drop: true })).toMatchObject({ did: 'dropped', phase: 'in_step' });
+  });
+
+  it('asks nothing of a target that is gone (dual-write)', async () => {
+    await inStep('dual-write');
+    const databases = { ...move.databases, target: unreachable };
+    expect(await abandon({ ...move, databases }, { tools, withoutTarget: true })).toMatchObject({ did: 'abandoned' });
+    expect(await left('source')).toEqual([]);
+    expect(await left('target')).not.toEqual([]);
   });
 
   it('leaves a database alone that no move has made, or that is not of this move alone', async () => {

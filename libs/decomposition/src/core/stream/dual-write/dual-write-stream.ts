@@ -162,10 +162,11 @@ export class DualWriteStream implements Stream {
       );
   }
 
-  async end(): Promise<void> {
-    await this.stop();
+  async end(only?: Side): Promise<void> {
+    if (only === undefined) await this.stop();
     const log = { service: this.move.service.name, from: this.from };
-    for (const side of [this.from, this.to]) await removeLog(this.move.databases[side], log, this.move.signal);
+    for (const side of only ? [only] : [this.from, this.to])
+      await removeLog(this.move.databases[side], log, this.move.signal);
   }
 
   private async setDual(dual: boolean): Promise<void> {
