@@ -1,23 +1,23 @@
 import type pg from 'pg';
 
-/** A connection that failed in a transaction is not given back. */
+/** One transaction on a connection of the pool, which is given up when it breaks. */
 export async function inTransaction<T>(pool: pg.Pool, work: (client: pg.ClientBase) => Promise<T>): Promise<T> {
   const client = await pool.connect();
-  let broken: Error | undefined;
-  const onError = (error: Error): void => {
-    broken ??= error;
-  };
-  client.on('error', onError);
+  // A server that goes away tells the query, and the connection; without a listener the process would end.
+  const ignore = (): void => undefined;
+  client.on('error', ignore);
+  let broken = false;
   try {
     await client.query('BEGIN');
     const result = await work(client);
     await client.query('COMMIT');
     return result;
   } catch (error) {
-    broken ??= error as Error;
+    // Its locks are gone when this is answered; a connection that is only closed may keep them for a moment.
+    await client.query('ROLLBACK').catch(() => (broken = true));
     throw error;
   } finally {
     client.release(broken);
-    client.off('error', onError);
+    client.off('error', ignore);
   }
 }

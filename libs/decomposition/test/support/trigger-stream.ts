@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { escapeIdentifier } from 'pg';
 import { quoted, type Table } from '../../src/core/catalogue/table.js';
 import { SplitError } from '../../src/core/errors.js';
-import { inTransaction } from '../../src/core/fence/locked-transaction.js';
+import { inTransaction } from '../../src/core/in-transaction.js';
 import { type Move } from '../../src/core/move.js';
 import { otherSide, type Side } from '../../src/core/side.js';
 import { type Lag, type Stream } from '../../src/core/stream/stream.js';

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { quoted, type Table } from '../catalogue/table.js';
 import { SplitError } from '../errors.js';
+import { inTransaction } from '../in-transaction.js';
 
 const LOCK_NOT_AVAILABLE = '55P03';
 const DEADLOCK = '40P01';
@@ -63,25 +64,3 @@ export async function lockedTransaction<T>(
 /** Autovacuum yields to whoever has waited for `deadlock_timeout`, which only superusers may shorten. */
 const SOON_PAST_AUTOVACUUM = `
   SELECT set_config('deadlock_timeout', '100ms', true) FROM pg_roles WHERE rolname = current_user AND rolsuper`;
-
-/** One transaction on a connection of the pool, which is given up when it breaks. */
-export async function inTransaction<T>(pool: pg.Pool, work: (client: pg.ClientBase) => Promise<T>): Promise<T> {
-  const client = await pool.connect();
-  // A server that goes away tells the query, and the connection; without a listener the process would end.
-  const ignore = (): void => undefined;
-  client.on('error', ignore);
-  let broken = false;
-  try {
-    await client.query('BEGIN');
-    const result = await work(client);
-    await client.query('COMMIT');
-    return result;
-  } catch (error) {
-    // Its locks are gone when this is answered; a connection that is only closed may keep them for a moment.
-    await client.query('ROLLBACK').catch(() => (broken = true));
-    throw error;
-  } finally {
-    client.release(broken);
-    client.off('error', ignore);
-  }
-}

@@ -4,7 +4,8 @@ import { readTables } from '../catalogue/read-tables.js';
 import { fullName, parseTableName, quoted, type Table } from '../catalogue/table.js';
 import { SplitError } from '../errors.js';
 import { removeFence } from '../fence/fence.js';
-import { inTransaction, lockedTransaction } from '../fence/locked-transaction.js';
+import { lockedTransaction } from '../fence/locked-transaction.js';
+import { inTransaction } from '../in-transaction.js';
 import { type Move } from '../move.js';
 import { type Plan, type ServicePlan } from '../plan/plan.js';
 

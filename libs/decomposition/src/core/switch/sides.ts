@@ -1,6 +1,7 @@
 import { SplitError } from '../errors.js';
 import { fence, fencedTables, unfence } from '../fence/fence.js';
-import { inTransaction, lockedTransaction } from '../fence/locked-transaction.js';
+import { lockedTransaction } from '../fence/locked-transaction.js';
+import { inTransaction } from '../in-transaction.js';
 import { type Move } from '../move.js';
 import { type Side } from '../side.js';
 import { type MoveState } from '../state/move-state.js';

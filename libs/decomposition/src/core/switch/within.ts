@@ -14,7 +14,8 @@ export async function within<T>(
   work: (move: Move) => Promise<T>,
 ): Promise<T> {
   const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), Math.max(0, timeoutMs));
+  // What is waited for keeps the process alive, and not the clock.
+  const timer = setTimeout(() => late.abort(), Math.max(0, timeoutMs)).unref();
   const signal = AbortSignal.any([move.signal, late.signal]);
   const ended = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () =>
