@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { status } from '../src/core/status/status.js';
 import { complete } from '../src/core/switch/complete.js';
 import { type MoveReport } from '../src/core/switch/complete-report.js';
 import { reverse } from '../src/core/switch/reverse.js';
@@ -124,6 +125,7 @@ describe('complete', () => {
     }
     await complete(one.move, { tools: one.tools, now: true });
     expect(await schemas()).toEqual([]);
+    expect(await status(one.move, one.tools)).toMatchObject({ old_tables: 'gone', blocks: [], next: null });
     expect(await one.move.state.read()).toMatchObject({ phase: 'completed', writes: 'target', readPercent: 100 });
   });
 });

@@ -37,6 +37,8 @@ export interface MoveStatus {
   participants: readonly ParticipantStatus[];
   /** Full names of the tables that take no writes. */
   fenced: { source: readonly string[]; target: readonly string[] };
+  /** Where the source's tables are, once the move is completed; null before, and while the source does not answer. */
+  old_tables: 'in_place' | 'aside' | 'gone' | null;
   drop_after: Date | null;
   /** The newest first. */
   last_steps: readonly JournalStep[];

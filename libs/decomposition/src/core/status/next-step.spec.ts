@@ -23,6 +23,7 @@ const IN_STEP: MoveStatus = {
   differences_open: 0,
   participants: [{ instance: 'host:1', seen_s_ago: 0.4, alive: true, epoch: 4, paused: false }],
   fenced: { source: [], target: ['public.history'] },
+  old_tables: null,
   drop_after: null,
   last_steps: [],
   problems: [],
@@ -64,11 +65,17 @@ describe('nextStep', () => {
     ['switched', { phase: 'switched', writes: 'target', verified_at: null }, 'complete', []],
     [
       'put aside',
-      { phase: 'completed', drop_after: new Date('2026-11-28T10:00:00Z') },
+      { phase: 'completed', old_tables: 'aside', drop_after: new Date('2026-11-28T10:00:00Z') },
       'complete',
       ['the old tables are kept until 2026-11-28T10:00:00.000Z'],
     ],
-    ['gone', { phase: 'completed' }, null, []],
+    [
+      'not put aside yet',
+      { phase: 'completed', old_tables: 'in_place' },
+      'complete',
+      ['the old tables are not put aside yet: a run was cut short'],
+    ],
+    ['gone', { phase: 'completed', old_tables: 'gone', drop_after: new Date('2026-11-28T10:00:00Z') }, null, []],
   ])('after %s', (_, facts, next, blocks) => {
     expect(nextStep({ ...IN_STEP, ...facts }, true, NOW)).toEqual({ next, blocks });
   });

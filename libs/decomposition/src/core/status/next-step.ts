@@ -48,9 +48,10 @@ function followed(facts: Facts, blocks: string[], now: Date): NextStep {
   return { blocks, next: step === undefined ? 'switch-writes' : `switch-reads --percent ${step}` };
 }
 
-function completed({ drop_after: dropAfter }: Facts, blocks: string[], now: Date): NextStep {
-  if (!dropAfter) return { blocks, next: null };
-  if (dropAfter > now) blocks.push(`the old tables are kept until ${dropAfter.toISOString()}`);
+function completed({ drop_after: dropAfter, old_tables: tables }: Facts, blocks: string[], now: Date): NextStep {
+  if (tables === 'gone') return { blocks, next: null };
+  if (tables === 'in_place') blocks.push('the old tables are not put aside yet: a run was cut short');
+  else if (dropAfter && dropAfter > now) blocks.push(`the old tables are kept until ${dropAfter.toISOString()}`);
   return { blocks, next: 'complete' };
 }
 

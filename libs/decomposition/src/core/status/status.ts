@@ -6,6 +6,7 @@ import { type Move } from '../move.js';
 import { type Side } from '../side.js';
 import { type MoveState } from '../state/move-state.js';
 import { type Stream } from '../stream/stream.js';
+import { retiredTables, tablesInPlace } from '../switch/retire.js';
 import { type MoveStatus } from './move-status.js';
 import { nextStep } from './next-step.js';
 import { readKept, type Kept } from './read-kept.js';
@@ -57,6 +58,7 @@ export async function status(move: Move, options: StatusOptions): Promise<MoveSt
     retained_wal_bytes: lag?.pendingUnit === 'bytes' ? lag.pending : null,
     pending_changes: lag?.pendingUnit === 'changes' ? lag.pending : null,
     verified_at: state?.verifiedAt ?? null,
+    old_tables: source.up && state?.phase === 'completed' ? await tried(() => oldTables(move), null) : null,
     drop_after: state?.dropAfter ?? null,
     fenced,
     problems,
@@ -88,6 +90,11 @@ async function lagOf(move: Move, { phase }: MoveState, { openStream }: StatusOpt
 async function fencedNames({ databases, service }: Move, side: Side): Promise<string[]> {
   const tables = service.tables.map((text) => ({ ...parseTableName(text), partitioned: false }));
   return (await fencedTables(databases[side], tables)).map(fullName);
+}
+
+async function oldTables(move: Move): Promise<MoveStatus['old_tables']> {
+  if ((await tablesInPlace(move)).length > 0) return 'in_place';
+  return (await retiredTables(move)).length > 0 ? 'aside' : 'gone';
 }
 
 async function estimatedRows({ databases, service }: Move): Promise<number> {
