@@ -22,7 +22,7 @@ const MARKS = `
 
 let rich: RichSource;
 let move: Move;
-const tools = { openStream } as AbandonOptions['tools'];
+const tools = { openStream, restorable: async (_, keys) => keys } as AbandonOptions['tools'];
 const unreachable = new pg.Pool({ connectionString: 'postgres://nobody:secret@127.0.0.1:1/nothing' });
 const give = (options: Partial<AbandonOptions> = {}): Promise<AbandonReport> => abandon(move, { tools, ...options });
 

@@ -241,9 +241,4 @@ describe('ReplicationStream', () => {
     });
     expect((await small.source.query('SELECT FROM pg_publication')).rowCount).toBe(0);
   });
-
-  it('says that a strategy is not there', async () => {
-    const small = await make({ service: { strategy: 'dual-write' } });
-    expect(() => openStream(small.move, 'source')).toThrow(SplitError);
-  });
 });

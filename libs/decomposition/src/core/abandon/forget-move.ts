@@ -5,7 +5,8 @@ import { readTables } from '../catalogue/read-tables.js';
 import { targetDatabase } from '../create/provision-target.js';
 import { SplitError } from '../errors.js';
 import { removeFence } from '../fence/fence.js';
-import { inTransaction, lockedTransaction } from '../fence/locked-transaction.js';
+import { lockedTransaction } from '../fence/locked-transaction.js';
+import { inTransaction } from '../in-transaction.js';
 import { type Move } from '../move.js';
 import { MOVES_CHANNEL } from '../state/schema.js';
 
