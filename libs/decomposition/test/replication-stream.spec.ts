@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { waitFor } from '#testing';
-import { SplitError } from '../src/core/errors.js';
+import { type SplitError } from '../src/core/errors.js';
 import { type Side } from '../src/core/side.js';
 import { openStream } from '../src/core/stream/open-stream.js';
 import { ReplicationStream } from '../src/core/stream/replication/replication-stream.js';

@@ -70,9 +70,7 @@ export class RoutedWriter implements Writer {
 
   /** From whichever side serves the reads of `spread`. */
   read(sql: string, values: unknown[], spread: string): Promise<{ rows: never[] }> {
-    return withIntent({ kind: 'read', spread }, () => this.pool.query(sql, values)) as Promise<{
-      rows: never[];
-    }>;
+    return withIntent({ kind: 'read', spread }, () => this.pool.query(sql, values));
   }
 
   async close(): Promise<void> {
