@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { verbs, type Move, type PlanReport } from '#decomposition';
+import { SplitError, verbs, type Move, type PlanReport } from '#decomposition';
+import { waitFor } from '#testing';
 import { checkPlan } from '../../../src/core/plan/check-plan.js';
 import { type Strategy } from '../../../src/core/plan/plan.js';
 import { ACGS_TABLES } from '../../../samples/acgs-1/index.js';
@@ -35,8 +37,18 @@ export function describeAcgsMove(strategy: Strategy): void {
       const found = await verbs.verify(move, { full: false, repair: false });
       expect(found).toMatchObject({ differences: [], clean: true });
     };
+    /** On a busy machine the stream may be behind at that moment: that gate says to wait. */
+    const whenNear = async <T>(work: () => Promise<T>): Promise<T> => {
+      for (const deadline = Date.now() + 30_000; ; await sleep(200))
+        try {
+          return await work();
+        } catch (error) {
+          const waits = error instanceof SplitError && / is refused: lag \([^)]*\)\.$/.test(error.message);
+          if (!waits || Date.now() > deadline) throw error;
+        }
+    };
     const switchWrites = async (move: Move): Promise<void> => {
-      const { pause_ms: pause } = await verbs.switchWrites(move, { dryRun: false });
+      const { pause_ms: pause } = await whenNear(() => verbs.switchWrites(move, { dryRun: false }));
       journey.moved.add(move.service.name);
       figures.push(`${move.service.name}: writes stood still for ${Math.round(pause!)} ms`);
       await expectKeys();
@@ -68,8 +80,7 @@ export function describeAcgsMove(strategy: Strategy): void {
     const written = async (more: number): Promise<void> => {
       const { ledger } = journey.load;
       const before = ledger.writes;
-      while (ledger.writes < before + more && ledger.failures.length === 0)
-        await new Promise((resolve) => setTimeout(resolve, 50));
+      await waitFor('more writes', () => ledger.writes >= before + more || ledger.failures.length > 0, 60_000);
     };
 
     it('the plan has no problems, and an order for all', async () => {
@@ -89,7 +100,8 @@ export function describeAcgsMove(strategy: Strategy): void {
             await journey.create(move);
             await verbs.copy(move);
             await verify(move);
-            for (const percent of [10, 50, 100]) await verbs.switchReads(move, { percent, dryRun: false });
+            for (const percent of [10, 50, 100])
+              await whenNear(() => verbs.switchReads(move, { percent, dryRun: false }));
             await switchWrites(move);
             await verify(move);
           });
@@ -128,7 +140,8 @@ export function describeAcgsMove(strategy: Strategy): void {
       async () => {
         for (const { service } of report.order)
           await journey.within(service, async (move) => {
-            expect(await verbs.complete(move, { dryRun: false, now: true })).toMatchObject({ did: 'dropped' });
+            const { did } = await whenNear(() => verbs.complete(move, { dryRun: false, now: true }));
+            expect(did).toBe('dropped');
           });
         const { rows } = await journey.source(
           `SELECT c.oid::regclass::text AS relation FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
