@@ -121,6 +121,20 @@ describe('watch', () => {
     expect(tries).toBe(2);
   });
 
+  it('tries less and less often when it fails each time', async () => {
+    const tries: number[] = [];
+    begin(async () => {
+      tries.push(performance.now());
+      throw new SplitError('different', 'The sides differ.', 'Repair it.');
+    });
+    await quiet();
+    load.errors = 2;
+    await waitFor('three tries', () => tries.length >= 3);
+    const [first, second, third] = tries as [number, number, number];
+    expect(third - second).toBeGreaterThan(4 * WINDOW_MS);
+    expect(third - second).toBeGreaterThan(1.5 * (second - first));
+  });
+
   it('takes a stream that does not move at all for one that falls behind', async () => {
     begin(() => small.move.state.change({ readPercent: 0 }));
     await quiet();

@@ -42,6 +42,9 @@ class WatchRun {
   private sawAt = 0;
   private toldAt = -Infinity;
   private began = false;
+  /** Attempts to reverse in a row that came to nothing. */
+  private failures = 0;
+  private retryAt = Infinity;
 
   constructor(
     private readonly move: Move,
@@ -80,6 +83,7 @@ class WatchRun {
     if (!this.began) this.tell({ event: 'began', phase: state?.phase ?? null, action: this.move.plan.watch.action });
     this.began = true;
     const lagSeconds = await this.stream.lag(now);
+    if (now >= this.retryAt) this.retry();
     const decisions = this.watch.observe({ ...arrangementOf(state), instances, lagSeconds }, now);
     const readings = this.watch.readings();
     this.options.metrics?.observe(this.move.service.name, readings, new Date());
@@ -115,17 +119,32 @@ class WatchRun {
     const took = (): number => Math.round(performance.now() - began);
     try {
       await this.options.reverse(this.move, decisions);
+      this.failures = 0;
       this.tell({ event: 'reversed', ms: took() });
       this.options.metrics?.reversed(name, 'done');
       await this.journal('reversed', { ms: took() });
     } catch (error) {
-      this.watch.retry();
+      this.failures++;
+      this.retryAt = performance.now() + this.patience();
       const { message } = error as Error;
-      const next = (error instanceof SplitError && error.next) || 'It is tried again as long as the cause lasts.';
+      const next =
+        (error instanceof SplitError && error.next) ||
+        'It is tried again, less and less often, as long as the cause lasts.';
       this.tell({ event: 'reverse_failed', ms: took(), message, next });
       this.options.metrics?.reversed(name, 'failed');
       await this.journal('reverse_failed', { ms: took(), message });
     }
+  }
+
+  /** Once at once, then less and less often: each attempt may hold up writes for a while. */
+  private patience(): number {
+    const { window_ms: windowMs, cooldown_ms: cooldownMs } = this.move.plan.watch;
+    return this.failures === 1 ? 0 : Math.min(windowMs * 2 ** this.failures, cooldownMs);
+  }
+
+  private retry(): void {
+    this.retryAt = Infinity;
+    this.watch.retry();
   }
 
   private async journal(step: string, detail: object): Promise<void> {
