@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { verbs } from '../src/core/library.js';
 import { type Side } from '../src/core/side.js';
+import { openStream } from '../src/core/stream/open-stream.js';
 import { type VerifyResult } from '../src/core/verbs.js';
+import { verifyDelta } from '../src/core/verify/verify-delta.js';
 import { CHAINED_OTHERS, CHAINED_SERVICE, CHAINED_TABLES, chainedData } from './support/chained-data.js';
 import { plant } from './support/planted.js';
 import { realMove, type RealMove } from './support/real-move.js';
@@ -140,6 +142,22 @@ describe.each(['replication', 'dual-write'])(`faults planted among ${ROWS} rows,
       expect(await real.move.state.read()).toMatchObject({ phase: 'in_step', writes: 'source' });
       await real.source.query(`UPDATE event SET amount = amount + 1 WHERE id = ${ROWS / 4}`);
       expect(await verify(true, true)).toMatchObject({ clean: true, repaired: 4, differences: [] });
+    },
+    10 * MINUTES,
+  );
+
+  it(
+    'of ten thousand rows that changed last, each that differs is found while writes stand still',
+    async () => {
+      await verify(false);
+      await real.source.query('UPDATE event SET amount = amount + 1 WHERE id <= 10000');
+      await openStream(real.move, 'source').catchUp(60_000, real.move.signal);
+      await plant(real.target, 'UPDATE event SET amount = amount - 1 WHERE id IN (17, 9999)');
+      const began = performance.now();
+      const found = await verifyDelta(real.move, 'source', { stream: openStream(real.move, 'source') });
+      figures.push(`${strategy}, the delta of 10,000 rows: ${Math.round(performance.now() - began)} ms`);
+      expect(found.map(({ kind, key }) => `${kind} ${String(key)}`).sort()).toEqual(['changed 17', 'changed 9999']);
+      expect(await verify(false, true)).toMatchObject({ clean: true, repaired: 2 });
     },
     10 * MINUTES,
   );
