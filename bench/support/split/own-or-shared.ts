@@ -1,6 +1,8 @@
+import { cpus } from 'node:os';
 import { type BenchContext } from '../../harness/bench.js';
 import { startLobbyDatabase } from './lobby-database.js';
 import { lobbyLoad } from './lobby-load.js';
+import { moveToProcessor } from '../server-process.js';
 import { Neighbour } from './neighbour.js';
 
 const ROUNDS = 5;
@@ -16,13 +18,15 @@ export interface ThroughputRounds {
 
 /**
  * The lobby's statements beside a neighbour on one server, which has the first processor, and on a server of its own, which has the second one,
- * while the neighbour goes on. The load comes from the second processor either way, so that it is the own server that has less.
+ * while the neighbour goes on. The load comes from a third processor; where there is none from the second one, so that it is the own server
+ * that has less.
  */
 export async function throughputRounds(context: BenchContext): Promise<ThroughputRounds> {
   const { progress, stop } = context;
   progress('starting two servers');
   const shared = await startLobbyDatabase(context, 'shared', 0);
   const own = await startLobbyDatabase(context, 'own', 1);
+  await moveToProcessor(Math.min(2, cpus().length - 1));
   const neighbour = await Neighbour.start(shared.serverUrl);
   const urls = { own: own.url, shared: shared.url };
   const result: ThroughputRounds = { turnsPerS: { own: [], shared: [] }, latencies: { own: [], shared: [] } };
