@@ -1,9 +1,10 @@
 import { Command } from 'commander';
-import { openMove, type Move, type ServicePlan, type Verbs } from '#decomposition';
+import { openMove, status, type Move, type ServicePlan, type Verbs } from '#decomposition';
 import { type Env } from '../stack/apps.js';
 import { onStopRequest } from '../stack/signals.js';
 import { confirm } from './confirm.js';
 import { CANNOT, DONE, failureOf, INTERRUPTED, type Failure } from './failure.js';
+import { openStreamOf } from './open-stream.js';
 import * as option from './options.js';
 import { TerminalProgress } from './progress.js';
 import { chosenServices, readPlan } from './read-plan.js';
@@ -132,10 +133,23 @@ class SplitRun {
           output: surroundings.errors,
           signal,
         });
-      return await verb.run({ ...context, move });
+      const outcome = await verb.run({ ...context, move });
+      return options.json || options.dryRun || outcome.code !== DONE
+        ? outcome
+        : await this.withNext(outcome, context, move);
     } catch (error) {
       return failureOf(error, signal.aborted);
     }
+  }
+
+  /** What is to be typed next; nothing where that is not known. */
+  private async withNext(outcome: Outcome, { library, options }: Context, move: Move): Promise<Outcome> {
+    if (!library.openStream) return outcome;
+    const { next, blocks } = await status(move, { openStream: openStreamOf(library) });
+    if (next === null || blocks.length > 0) return outcome;
+    const [verb, ...rest] = next.split(' ');
+    const line = ['npm run split --', verb, '--plan', options.plan, '--service', move.service.name, ...rest].join(' ');
+    return { ...outcome, lines: [...outcome.lines, `Next: ${line}`] };
   }
 
   private tell(answers: readonly [string | null, Answer][]): number {

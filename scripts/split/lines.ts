@@ -53,15 +53,22 @@ export function verifyLines(result: VerifyResult): string[] {
   return [
     ...tables.map(
       ({ table, rows, rows_compared: compared, differences: own }) =>
-        `${table}: ${counted(rows, 'row')}, ${compared} compared, ${counted(own, 'difference')}`,
+        `${table}: ${counted(rows, 'row')}, ${whole(compared)} compared, ${counted(own, 'difference')}`,
     ),
     ...differences.map(
       ({ table, key, kind, detail }) => `${kind}: ${table}${key ? ` (${key.join(', ')})` : ''}: ${detail}`,
     ),
     ...(count > differences.length ? [`and ${count - differences.length} more`] : []),
     ...(repaired > 0 ? [`${counted(repaired, 'row')} repaired`] : []),
-    clean ? `Equal. ${Math.round(rate)} rows/s.` : 'Not equal.',
+    clean ? equalLine(tables, rate) : 'Not equal.',
   ];
+}
+
+function equalLine(tables: VerifyResult['tables'], rate: number): string {
+  const compared = tables.reduce((sum, table) => sum + table.rows_compared, 0);
+  return compared === 0
+    ? 'Equal. Nothing has changed since it was compared; --full compares all of it again.'
+    : `Equal. ${whole(rate)} rows/s.`;
 }
 
 export function readsLines({
@@ -77,7 +84,7 @@ export function readsLines({
     ...gateLines(gates),
     did === 'nothing'
       ? `Reads as before: ${before} % from the target, ${shadow} % compared.`
-      : `Reads: ${percent} % from the target (before: ${before} %), ${shadow} % compared; ${counted(participants, 'instance')} ${participants === 1 ? 'acts' : 'act'} by it.`,
+      : `Reads: ${percent} % from the target (before: ${before} %), ${shadow} % compared; ${participants === 0 ? 'no instance takes part, so none reads there' : `${counted(participants, 'instance')} ${participants === 1 ? 'acts' : 'act'} by it`}.`,
     ...(late.length > 0 ? [`Not yet: ${late.join(', ')}.`] : []),
   ];
 }
@@ -110,7 +117,11 @@ export function switchLines(result: SwitchResult, dryRun: boolean): string[] {
   return [
     ...gateLines(gates),
     ...steps.map(({ step, ms }) => `${step}: ${ms} ms`),
-    ...(pause_ms === null ? [] : [`Writes stood still for ${pause_ms} ms; ${participants} instances waited.`]),
+    ...(pause_ms === null
+      ? []
+      : [
+          `Writes stood still for ${pause_ms} ms; ${participants ? `${counted(participants, 'instance')} waited` : 'no instance takes part'}.`,
+        ]),
     dryRun ? wouldLine(would) : (DID[did] ?? did),
   ];
 }
@@ -138,7 +149,11 @@ function gateLines(gates: readonly GateResult[]): string[] {
 }
 
 export function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
+  return `${whole(count)} ${what}${count === 1 ? '' : 's'}`;
+}
+
+function whole(value: number): string {
+  return Math.round(value).toLocaleString('en-GB');
 }
 
 function mib(bytes: number): string {

@@ -25,10 +25,9 @@ export class TerminalProgress implements Progress {
     }
     const share = total > 0 ? done / total : 1;
     const rate = (1000 * (done - this.begin.done)) / Math.max(performance.now() - this.begin.at, 1);
-    this.line.show(
-      share,
-      () => `${step}: ${done} of ${total} ${unit} (${Math.floor(100 * share)} %), ${Math.round(rate)} ${unit}/s`,
-    );
+    // Of what has only just begun there is none.
+    const speed = done > this.begin.done ? `, ${Math.round(rate)} ${unit}/s` : '';
+    this.line.show(share, () => `${step}: ${done} of ${total} ${unit} (${Math.floor(100 * share)} %)${speed}`);
   }
 
   end(): void {

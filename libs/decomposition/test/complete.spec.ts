@@ -56,7 +56,7 @@ describe('complete', () => {
 
     await one.move.state.change({ dropAfter: new Date(Date.now() - 1) });
     const dropped = await complete(one.move, { tools: one.tools, reportDir: directory });
-    expect(dropped).toMatchObject({ did: 'dropped' });
+    expect(dropped).toMatchObject({ did: 'dropped', drop_after: null });
     expect(dropped.steps.map(({ step }) => step)).toEqual([...DROP_STEPS]);
     expect(await schemas()).toEqual([]);
     expect(await sourceHas('public.account')).toBe(true);

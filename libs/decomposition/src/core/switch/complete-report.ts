@@ -71,7 +71,9 @@ function markdown(report: MoveReport): string {
     `# ${report.service}: moved out of the shared database`,
     '',
     `Plan ${report.plan}, strategy ${report.strategy}, phase ${report.phase}. Began ${time(report.began_at)}.`,
-    `The tables put aside may be dropped after ${time(report.drop_after)}.`,
+    report.drop_after
+      ? `The tables put aside may be dropped after ${time(report.drop_after)}.`
+      : "The source's old tables are gone.",
     `Writes stood still ${report.pauses_ms.length === 0 ? 'never' : `for ${report.pauses_ms.join(', ')} ms`}.`,
     '',
     '## Tables, as last verified',

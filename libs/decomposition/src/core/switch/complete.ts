@@ -14,7 +14,7 @@ import {
 } from './gates.js';
 import { awaitEpoch } from './participants.js';
 import { streamsOf } from './parts.js';
-import { dependentsOf, dropRetired, retire, retiredTables, tablesInPlace, tidy } from './retire.js';
+import { dependentsOf, dropRetired, isLeftToDrop, retire, tablesInPlace, tidy } from './retire.js';
 import { asOnlyRun, type Handlers, runSteps, type Run, type StepTime, type VerbOptions } from './run.js';
 import { COMPLETE_STEPS, type CompleteStep, DROP_STEPS, type DropStep, type StepName } from './steps.js';
 import { listed, type SwitchTools } from './tools.js';
@@ -33,7 +33,7 @@ export interface CompleteReport {
   did: 'nothing' | 'retired' | 'dropped';
   would: string;
   gates: readonly Gate[];
-  /** When the tables may be dropped. */
+  /** When the tables may be dropped; null when that is not said yet, or they are gone. */
   drop_after: Date | null;
   /** Files. */
   report: readonly string[];
@@ -65,12 +65,14 @@ export async function complete(move: Move, options: CompleteOptions): Promise<Co
       await perform(run, left, retiring(run, options.dropAfterMs ?? WEEK_MS));
       did = 'retired';
     }
-    if (isDue(await move.state.read(), options) && (did === 'retired' || (await isLeft(move)))) {
+    if (isDue(await move.state.read(), options) && (did === 'retired' || (await isLeftToDrop(move)))) {
       await perform(run, DROP_STEPS, dropping(move));
       did = 'dropped';
     }
-    const { dropAfter } = await move.state.read();
-    const report = options.reportDir ? await writeReport(await readReport(move), options.reportDir) : [];
+    const dropAfter = await dropAfterOf(move);
+    const report = options.reportDir
+      ? await writeReport({ ...(await readReport(move)), drop_after: dropAfter }, options.reportDir)
+      : [];
     return { did, would: '', gates, drop_after: dropAfter, report, steps: run.times };
   });
 }
@@ -78,22 +80,20 @@ export async function complete(move: Move, options: CompleteOptions): Promise<Co
 async function rehearse(move: Move, options: CompleteOptions): Promise<CompleteReport> {
   const state = await move.state.read();
   const gates = state.phase === 'completed' ? [] : await gatesOf(move, state, options.tools);
-  const due = state.phase === 'completed' && isDue(state, options) && (await isLeft(move));
-  const would = due ? 'drop the tables put aside' : state.dropAfter ? '' : "put the source's tables aside";
-  return { did: 'nothing', would, gates, drop_after: state.dropAfter, report: [], steps: [] };
+  const due = state.phase === 'completed' && isDue(state, options) && (await isLeftToDrop(move));
+  const retired = options.now ? "put the source's tables aside, and drop them" : "put the source's tables aside";
+  const would = due ? 'drop the tables put aside' : state.dropAfter ? '' : retired;
+  return { did: 'nothing', would, gates, drop_after: await dropAfterOf(move), report: [], steps: [] };
+}
+
+/** Null when nothing is scheduled, or all is gone. */
+async function dropAfterOf(move: Move): Promise<Date | null> {
+  const { dropAfter } = await move.state.read();
+  return dropAfter && (await isLeftToDrop(move)) ? dropAfter : null;
 }
 
 function isDue({ dropAfter }: MoveState, { now = false }: CompleteOptions): boolean {
   return now || (dropAfter !== null && dropAfter.getTime() <= Date.now());
-}
-
-/** Whether a drop has not come to its end: the last step of it takes the target's fence away. */
-async function isLeft(move: Move): Promise<boolean> {
-  if ((await retiredTables(move)).length > 0) return true;
-  const { rowCount } = await move.databases.target.query(
-    `SELECT FROM pg_trigger WHERE tgname LIKE 'decomposition\\_fence%' LIMIT 1`,
-  );
-  return rowCount === 1;
 }
 
 async function gatesOf(move: Move, state: MoveState, tools: SwitchTools): Promise<Gate[]> {

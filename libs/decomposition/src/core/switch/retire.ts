@@ -54,6 +54,15 @@ export async function dependentsOf(move: Move): Promise<string[]> {
   return rows.map(({ text }) => text);
 }
 
+/** Whether a drop has not come to its end: the last step of it takes the target's fence away. */
+export async function isLeftToDrop(move: Move): Promise<boolean> {
+  if ((await retiredTables(move)).length > 0) return true;
+  const { rowCount } = await move.databases.target.query(
+    `SELECT FROM pg_trigger WHERE tgname LIKE 'decomposition\\_fence%' LIMIT 1`,
+  );
+  return rowCount === 1;
+}
+
 /** Puts the source's tables aside: whoever still looks for them finds out now, while they could still be put back. Idempotent. */
 export async function retire(move: Move): Promise<string[]> {
   const tables = await tablesInPlace(move);
