@@ -66,10 +66,10 @@ describe('a move whose runs and servers are killed', () => {
     const move = await KilledMove.begin({ servers, folder, seed, strategy });
     try {
       await journey(move, choose, verbs);
+      if (WANTED > 0) say(`seed ${seed}, ${strategy}\n${move.story.join('\n')}`);
       expect(move.writers.ledger.acknowledged).toBeGreaterThan(100);
     } finally {
       const { looks } = await move.end();
-      if (WANTED > 0) say(`seed ${seed}, ${strategy}\n${move.story.join('\n')}`);
       totals.looks += looks;
       totals.moves += 1;
       totals.kills += move.kills.length;
@@ -88,12 +88,18 @@ describe('a move whose runs and servers are killed', () => {
       async () => {
         const victims: Victim[] = ['tool', 'source', 'target'];
         let turn = 0;
+        const failures: string[] = [];
         const choose = (): Kill[] => [0, 1].map(() => ({ victim: victims[turn++ % 3]! }));
         for (let seed = SEED; totals.kills < WANTED; seed += 1) {
           turn = seed + Math.floor(seed / 3);
           const strategy = seed % 3 === 2 ? 'dual-write' : 'replication';
-          await moved(seed, strategy, choose, seed % 2 === 0 ? TO_THE_END : GIVEN_UP);
+          await moved(seed, strategy, choose, seed % 2 === 0 ? TO_THE_END : GIVEN_UP).catch((error: Error) => {
+            failures.push(error.message);
+            say(error.message);
+          });
+          say(`seed ${seed}: ${totals.kills} kills by now`);
         }
+        expect(failures).toEqual([]);
       },
       WANTED * MINUTE,
     );
