@@ -103,7 +103,7 @@ describe('create, interrupted', () => {
   it('is done by one at a time', async () => {
     rich = await richSource({ ddl: SMALL, shop: { tables: ['people'] } });
     const other = await rich.source.connect();
-    await other.query(`SELECT pg_advisory_lock(hashtextextended('gravitas-split shop', 0))`);
+    await other.query(`SELECT pg_advisory_lock(hashtextextended('gravitas-split create shop', 0))`);
     await expect(create(rich.open(), { passwords: () => PASSWORD })).rejects.toMatchObject({ code: 'busy' });
     // One that was killed holds it for a moment longer.
     const second = create(rich.open(), { passwords: () => PASSWORD });

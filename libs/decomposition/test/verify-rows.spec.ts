@@ -145,7 +145,7 @@ describe('verify, rows', () => {
 
   it('lets one run at a time', async () => {
     const client = await small.target.connect();
-    await client.query(`SELECT pg_advisory_lock(hashtext('decomposition.verify'), hashtext('thing'))`);
+    await client.query(`SELECT pg_advisory_lock(hashtextextended('gravitas-split verify thing', 0))`);
     await expect(run()).rejects.toMatchObject({ code: 'busy' });
     client.release(true);
     await waitFor('the lock to be free', () => run().catch(() => undefined));
