@@ -37,6 +37,8 @@ async function journey(move: KilledMove, choose: Choose, verbs: readonly string[
       await move.writers.stop();
       await move.verb('verify', [], '--full');
     }
+    // What is given up is nobody's any more: its tables are open, as the source's are.
+    if (verb === 'abandon') await move.stopWatching();
     await move.verb(verb, choose(verb), ...(OPTIONS[verb] ?? []));
     if (verb === 'copy' && move.options.strategy === 'dual-write') move.startReconciler();
     if (verb === 'switch-writes') side = 'target';

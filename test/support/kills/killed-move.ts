@@ -92,6 +92,11 @@ export class KilledMove {
     if (wrong.length > 0) throw this.wrong(wrong.slice(0, 20).join('\n'));
   }
 
+  /** Nobody looks any more whether both sides are open. */
+  async stopWatching(): Promise<void> {
+    await this.watch.stop();
+  }
+
   /** For dual-write: somebody has to carry the changes over. */
   startReconciler(): void {
     const { plan } = this.shop;
