@@ -45,9 +45,14 @@ describe('the months of the trail', () => {
     (await service.database.query<{ starts: Date }>(`SELECT starts FROM audit_months($1)`, [table])).map(({ starts }) =>
       starts.toISOString(),
     );
+  /** What the maintenance reads of a seal, of all that the month has now. */
   const seal = (month: Date) =>
     service.database.query(
-      `INSERT INTO audit_seals (month, statement, note) VALUES ($1::date, '{}', 'signed') ON CONFLICT DO NOTHING`,
+      `INSERT INTO audit_seals (month, statement, note)
+       SELECT $1::date, jsonb_build_object('tenants', coalesce(jsonb_object_agg(tenant_id, jsonb_build_object('events', events)), '{}')), 'signed'
+       FROM (SELECT tenant_id, count(*) AS events FROM audit_log
+             WHERE timestamp >= $1::date AND timestamp < $1::date + interval '1 month' GROUP BY 1) AS counted
+       ON CONFLICT (month) DO UPDATE SET statement = EXCLUDED.statement`,
       [`${monthName(month)}-01`],
     );
   const far = (years: number) => new Date(Date.UTC(new Date().getUTCFullYear() + years, 4, 10));
@@ -159,6 +164,47 @@ describe('the months of the trail', () => {
       await reader.end();
     }
     expect((await tables()).filter((table) => table.endsWith(monthName(first).replace('-', '_')))).toEqual([]);
+  });
+
+  it('stay when events came after their seal, before the DETACH or while it waits, until they are sealed again', async () => {
+    const now = far(18);
+    const first = monthOf(now, -1);
+    const name = `audit_log_${monthName(first).replace('-', '_')}`;
+    await maintenance({ now: () => now }).run();
+    const late = (): Promise<unknown> => sink.write([event({ timestamp: first.toISOString() })]);
+    let reason: string | undefined;
+    const retire = async (onStep?: MonthMaintenanceOptions['onStep']): Promise<boolean> => {
+      const note = (details: { months?: Record<string, string> }): void =>
+        void (reason = details.months?.[monthName(first)] ?? reason);
+      const log = { ...NO_LOG, info: note };
+      const months = { ahead: 3, back: 1, retention: 6 };
+      await maintenance({ now: () => monthOf(now, 6), months, log, ...(onStep && { onStep }) }).run();
+      return !(await monthsOf('audit_log')).includes(first.toISOString());
+    };
+    await late();
+    await seal(first);
+    await late();
+    expect(await retire()).toBe(false);
+    expect(reason).toMatch(/^sealed with 1 events, and has 2: .*audit:seal -- --month/);
+
+    await seal(first);
+    const steps: string[] = [];
+    const meanwhile = async (step: string): Promise<void> => {
+      if (step.includes(name)) steps.push(step);
+      if (step.includes(`DETACH PARTITION ${name}`)) await late();
+    };
+    expect(await retire(meanwhile)).toBe(false);
+    expect(steps).toEqual([`ALTER TABLE audit_log DETACH PARTITION ${name} CONCURRENTLY`]);
+    expect(
+      await service.database.query('SELECT 1 FROM audit_log WHERE timestamp >= $1 AND timestamp < $2', [
+        first,
+        monthOf(first, 1),
+      ]),
+    ).toHaveLength(3);
+
+    await seal(first);
+    expect(await retire()).toBe(true);
+    expect(await tables()).not.toContain(name);
   });
 
   it('24 of them pass while events arrive and the maintenance is killed at every step: no insert fails', async () => {

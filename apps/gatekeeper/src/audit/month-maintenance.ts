@@ -39,7 +39,7 @@ interface Table {
 
 /**
  * Keeps the months of the trail: makes those around now, moves quarantined events into months that are there by now, and detaches and
- * drops what retention gives up and the transparency log has sealed. One instance at a time, under an advisory lock that ends with the
+ * drops what retention gives up and the transparency log has sealed, all of it. One instance at a time, under an advisory lock that ends with the
  * connection. Every step is a statement of its own, looks at what is there and not at what was done before, and so goes on from wherever the
  * last run was cut off.
  */
@@ -82,14 +82,17 @@ export class MonthMaintenance {
     const { ahead, back, retention } = this.options.months;
     const behind = retention === 0 ? back : Math.min(back, retention);
     const offsets = [...range(0, ahead), ...range(1, behind).map((offset) => -offset)];
-    for (const month of offsets.map((offset) => monthOf(this.now(), offset))) {
-      for (;;) {
-        await this.options.onStep?.(`make ${monthName(month)}`, client);
-        const { rows } = await client.query<{ step: string | null }>('SELECT audit_month_step($1) AS step', [month]);
-        const step = rows[0]?.step;
-        if (!step) break;
-        this.options.log.info({ step }, 'audit months');
-      }
+    for (const offset of offsets) await this.makeMonth(client, monthOf(this.now(), offset));
+  }
+
+  /** From wherever it is: made, or detached, or half of that. */
+  private async makeMonth(client: pg.Client, month: Date): Promise<void> {
+    for (;;) {
+      await this.options.onStep?.(`make ${monthName(month)}`, client);
+      const { rows } = await client.query<{ step: string | null }>('SELECT audit_month_step($1) AS step', [month]);
+      const step = rows[0]?.step;
+      if (!step) return;
+      this.options.log.info({ step }, 'audit months');
     }
   }
 
@@ -123,16 +126,23 @@ export class MonthMaintenance {
       this.options.log.warn({}, 'audit retention: only the owner may drop months; set GATEKEEPER_MIGRATION_URL');
       return;
     }
-    const sealed = new Map<string, boolean>();
+    const kept: Record<string, string> = {};
     for (const { name, parent } of tables) {
       const month = monthName(monthOfTable(name));
-      if (!sealed.has(month)) sealed.set(month, await isSealed(client, month));
-      if (!sealed.get(month)) continue;
-      if (parent !== null) await this.change(client, `ALTER TABLE ${parent} DETACH PARTITION ${name} CONCURRENTLY`);
-      await this.change(client, `DROP TABLE ${name}`);
+      // Entities go after their events, and not without them.
+      if (month in kept) continue;
+      const isTrail = name.startsWith('audit_log');
+      let reason = isTrail ? await whyKept(client, month, name) : undefined;
+      if (reason === undefined) {
+        if (parent !== null) await this.change(client, `ALTER TABLE ${parent} DETACH PARTITION ${name} CONCURRENTLY`);
+        // What came until then is in it; from then on events of this month go to the quarantine.
+        if (isTrail) reason = await whyKept(client, month, name);
+        if (reason === undefined) await this.change(client, `DROP TABLE ${name}`);
+        else await this.makeMonth(client, monthOfTable(name));
+      } else if (parent === null) await this.makeMonth(client, monthOfTable(name));
+      if (reason !== undefined) kept[month] = reason;
     }
-    const waiting = [...sealed].flatMap(([month, isIt]) => (isIt ? [] : [month]));
-    if (waiting.length > 0) this.options.log.info({ months: waiting }, 'past their retention, and not sealed: kept');
+    if (Object.keys(kept).length > 0) this.options.log.info({ months: kept }, 'past their retention, and kept');
   }
 
   private async change(client: pg.Client, statement: string): Promise<void> {
@@ -156,12 +166,21 @@ export class MonthMaintenance {
   }
 }
 
-/** Whether the transparency log has closed the month, by a signed statement. */
-async function isSealed(client: pg.Client, month: string): Promise<boolean> {
-  const { rows } = await client.query('SELECT 1 FROM audit_seals WHERE month = $1::date AND note IS NOT NULL', [
-    `${month}-01`,
-  ]);
-  return rows.length > 0;
+/**
+ * Why a month may not be dropped; undefined when the transparency log has closed it by a signed statement, and that is of all that is
+ * there: what came after it would be gone without a trace.
+ */
+async function whyKept(client: pg.Client, month: string, table: string): Promise<string | undefined> {
+  const { rows: seals } = await client.query<{ events: string }>(
+    `SELECT coalesce((SELECT sum((value ->> 'events')::bigint) FROM jsonb_each(statement::jsonb -> 'tenants')), 0)::text AS events
+     FROM audit_seals WHERE month = $1::date AND note IS NOT NULL`,
+    [`${month}-01`],
+  );
+  if (seals.length === 0) return `not sealed: npm run audit:seal -- --month ${month}`;
+  const { rows } = await client.query<{ events: string }>(`SELECT count(*)::text AS events FROM ${table}`);
+  const [sealed, there] = [seals[0]!.events, rows[0]!.events];
+  if (sealed === there) return undefined;
+  return `sealed with ${sealed} events, and has ${there}: npm run audit:seal -- --month ${month} seals it again`;
 }
 
 async function isOwner(client: pg.Client): Promise<boolean> {
