@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { openSession } from '#database';
 import { errorMessage } from '#errors';
@@ -65,6 +65,8 @@ const FOLLOW_MS = 1000;
 const MAX_PAUSE_MS = 10_000;
 const LED_BY_ANOTHER = 'another instance leads the transparency log by now';
 const STATEMENT_TIMEOUT_MS = 60_000;
+/** Leaves between which requests have their turn: each takes some microseconds, and thousands come at a time. */
+const LEAVES_AT_ONCE = 256;
 /** Trees whose edges stay in memory, of up to 59 KiB each. */
 const MAX_EDGES = 256;
 const BYTEA: number = pg.types.builtins.BYTEA;
@@ -283,7 +285,10 @@ export class Sequencer {
     for (const [tenant, events] of byTenant) {
       const edge = await this.edge(query, tenant, trees.get(tenant));
       placed.set(tenant, { first: edge.size, events });
-      for (const { leaf_hash: hash } of events) edge.append(hash);
+      for (const part of chunks(events, LEAVES_AT_ONCE)) {
+        for (const { leaf_hash: hash } of part) edge.append(hash);
+        await turn();
+      }
       for (const tile of edge.takeChanged()) tiles.push({ ...tile, tenant });
       grown.push({ tenant_id: tenant, size: edge.size, checkpoint: this.sign(tenant, edge) });
     }
