@@ -16,7 +16,7 @@ import { leaveFirstProcessor, startServer, type ServerProcess } from './support/
 const ROUNDS = 5;
 const WARM_UP_S = 4;
 const ROUND_S = 3;
-const HALF_LOAD_S = 6;
+const HALF_LOAD_S = 4;
 const CONNECTIONS = 64;
 const CAUGHT_UP_MS = 300_000;
 const POLL_MS = 200;
@@ -28,7 +28,14 @@ const BODY = JSON.stringify({
   metadata: { session_id: randomUUID(), purpose: 'summarise the notes of yesterday', tokens: 512 },
 });
 
-type Way = 'node_http' | 'no_audit' | 'gatekeeper';
+const WAYS = ['node_http', 'no_audit', 'gatekeeper'] as const;
+type Way = (typeof WAYS)[number];
+
+/** Milliseconds. */
+interface Waits {
+  p50: number;
+  p99: number;
+}
 
 /** `/validate` with everything that it does, beside the least that a JSON service can do. */
 export const validate: Bench = {
@@ -63,17 +70,16 @@ async function measure(
   servers: Record<Way, ServerProcess>,
   request: Buffer,
 ): Promise<BenchResult[]> {
-  const ways = Object.keys(servers) as Way[];
   const run = async (way: Way, seconds: number, rate?: number): Promise<LoadReport> => {
     stop.throwIfAborted();
     const url = servers[way].url;
     return load({ url, request, connections: CONNECTIONS, seconds, stop, ...(rate !== undefined && { rate }) });
   };
-  for (const way of ways) await run(way, WARM_UP_S);
+  for (const way of WAYS) await run(way, WARM_UP_S);
   const rounds: Record<Way, number[]> = { node_http: [], no_audit: [], gatekeeper: [] };
   const cpu: Record<Way, number[]> = { node_http: [], no_audit: [], gatekeeper: [] };
   for (let round = 1; round <= ROUNDS; round++) {
-    for (const way of ways) {
+    for (const way of WAYS) {
       const before = await servers[way].cpu();
       const { rps, latencies } = await run(way, ROUND_S);
       rounds[way].push(rps);
@@ -86,14 +92,26 @@ async function measure(
   const rps = median(rounds.gatekeeper);
   // At half load it keeps up; what the full load has left behind would be written meanwhile.
   await audited(servers.gatekeeper.url, stop);
-  progress('all of the full load is in the database');
-  const half = await run('gatekeeper', HALF_LOAD_S, rps / 2);
-  progress(`half load: ${Math.round(half.rps)} requests/s`);
+  progress('all of the full load is in the database and its log');
+  const half = { node_http: [] as Waits[], gatekeeper: [] as Waits[] };
+  for (let round = 1; round <= ROUNDS; round++) {
+    for (const way of ['node_http', 'gatekeeper'] as const) {
+      const { rps: rate, latencies } = await run(way, HALF_LOAD_S, rps / 2);
+      const waits = { p50: median(latencies), p99: quantile(latencies, 0.99) };
+      half[way].push(waits);
+      progress(
+        `half load, round ${round} of ${ROUNDS}: ${way} ${Math.round(rate)} requests/s, p50 ${waits.p50.toFixed(2)} ms, p99 ${waits.p99.toFixed(1)} ms`,
+      );
+    }
+  }
+  const halfLoad = (way: keyof typeof half, wait: keyof Waits): number => median(half[way].map((waits) => waits[wait]));
   return [
     { name: 'vs_node_http', value: rps / median(rounds.node_http), unit: 'x', goal: 0.35 },
     { name: 'vs_no_audit', value: rps / median(rounds.no_audit), unit: 'x', goal: 0.85 },
-    { name: 'p99_ms_half_load', value: quantile(half.latencies, 0.99), unit: 'ms', goal: 5, better: 'less' },
-    { name: 'p50_ms_half_load', value: median(half.latencies), unit: 'ms', better: 'less' },
+    { name: 'p99_ms_half_load', value: halfLoad('gatekeeper', 'p99'), unit: 'ms', goal: 5, better: 'less' },
+    { name: 'p99_ms_half_load.node_http', value: halfLoad('node_http', 'p99'), unit: 'ms', better: 'less' },
+    { name: 'p50_ms_half_load', value: halfLoad('gatekeeper', 'p50'), unit: 'ms', better: 'less' },
+    { name: 'p50_ms_half_load.node_http', value: halfLoad('node_http', 'p50'), unit: 'ms', better: 'less' },
     { name: 'rps', value: rps, unit: '1/s' },
     { name: 'rps.node_http', value: median(rounds.node_http), unit: '1/s' },
     { name: 'rps.no_audit', value: median(rounds.no_audit), unit: '1/s' },
@@ -103,19 +121,20 @@ async function measure(
       unit: 'µs',
       better: 'less' as const,
     })),
-    ...ways.map((way) => ({ name: `cpu_us.${way}`, value: median(cpu[way]), unit: 'µs', better: 'less' as const })),
+    ...WAYS.map((way) => ({ name: `cpu_us.${way}`, value: median(cpu[way]), unit: 'µs', better: 'less' as const })),
   ];
 }
 
-/** Resolves when the database has every event. */
+/** Resolves when the database has every event, and the transparency log too. */
 async function audited(url: string, stop: AbortSignal): Promise<void> {
   const deadline = Date.now() + CAUGHT_UP_MS;
   for (;;) {
     const metrics = await (await fetch(`${url}/metrics`, { signal: stop })).text();
-    const lag = /^gravitas_audit_lag_seconds (\S+)$/m.exec(metrics)?.[1];
-    if (Number(lag) === 0) return;
+    const count = (name: string): number => Number(new RegExp(`^gravitas_${name} (\\S+)$`, 'm').exec(metrics)?.[1]);
+    const [accepted, logged] = [count('audit_accepted_total'), count('tlog_events_total')];
+    if (accepted === logged) return;
     if (Date.now() > deadline)
-      throw new Error(`after ${CAUGHT_UP_MS} ms the oldest event that is not in the database is ${lag} s old`);
+      throw new Error(`after ${CAUGHT_UP_MS} ms ${logged} of ${accepted} events are in the transparency log`);
     await sleep(POLL_MS, undefined, { signal: stop });
   }
 }
@@ -136,6 +155,7 @@ async function startServers(
       JWT_SECRET_KEY: UNUSED,
       SERVICE_KEY: `${UNUSED} too`,
       GRAVITAS_HOME: join(directory, name),
+      GATEKEEPER_LOG_KEY_PATH: join(directory, 'log.key'),
       LOG_LEVEL: 'warn',
       ...more,
     };
@@ -143,8 +163,9 @@ async function startServers(
   };
   return {
     node_http: await startServer('bench/support/echo-server.js', {}),
-    no_audit: await gatekeeper('no-audit', { BENCH_AUDIT: 'off' }),
+    // The first to come leads the transparency log: its own cost, not its neighbour's.
     gatekeeper: await gatekeeper('audit', {}),
+    no_audit: await gatekeeper('no-audit', { BENCH_AUDIT: 'off' }),
   };
 }
 

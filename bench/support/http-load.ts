@@ -15,7 +15,7 @@ export interface LoadOptions {
 export interface LoadReport {
   /** Answers a second. */
   rps: number;
-  /** Milliseconds. At a fixed rate from the moment at which the request was due, so that waiting in line counts. */
+  /** Milliseconds. At a fixed rate from the moment at which the request was due, so that waiting in line counts; timers may be early. */
   latencies: Float64Array;
 }
 
@@ -138,6 +138,7 @@ class Connection {
   }
 
   private send(): void {
+    this.due = Math.min(this.due, performance.now());
     this.socket.write(this.options.request);
   }
 
