@@ -12,6 +12,7 @@ const CODES: Record<SplitErrorCode, number> = {
   busy: FOUND,
   not_created: FOUND,
   invalid_plan: CANNOT,
+  unreachable: CANNOT,
   timeout: CANNOT,
   interrupted: INTERRUPTED,
 };

@@ -9,14 +9,14 @@ const LOGIN = /^(28|3D000)/;
 
 /** Whether the database let nobody in: for callers an outage, for an operator a setting to mend. */
 export function isLoginRefused(error: unknown): boolean {
-  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
+  const code = Error.isError(error) ? (error as { code?: unknown }).code : undefined;
   return typeof code === 'string' && LOGIN.test(code);
 }
 
 /** Whether the database did not answer (it may later), as against having answered with a refusal. */
 export function isConnectionError(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.some(isConnectionError);
-  if (!(error instanceof Error)) return false;
+  if (!Error.isError(error)) return false;
   const { code } = error as { code?: unknown };
   return (typeof code === 'string' && CODES.test(code)) || MESSAGES.test(error.message);
 }

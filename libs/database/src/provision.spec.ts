@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client, escapeIdentifier } from 'pg';
-import { testPostgresUrl } from '#testing';
+import { testPostgresUrl, waitFor } from '#testing';
 import { connectionUrl } from './connection-url.js';
 import { type DatabaseSpec, provision } from './provision.js';
 
@@ -92,6 +92,25 @@ describe('provision', () => {
     await expect(failure).rejects.toMatchObject({ code: 'connection_failed' });
     await expect(failure).rejects.toThrow(/127\.0\.0\.1:1.*ECONNREFUSED/);
     await expect(failure).rejects.not.toThrow(/hidden-secret/);
+  });
+
+  it('says that the server went away while it was at it', async () => {
+    await withClient(adminUrl, async (client) => {
+      await client.query('SELECT pg_advisory_lock(7217018001)');
+      const failure = provision(adminUrl, specs).catch((error: unknown) => error);
+      const ended = await waitFor('it to wait for the lock', async () => {
+        const { rows } = await client.query(
+          `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+           AND objid = 7217018001 % 4294967296`,
+        );
+        return rows.length > 0;
+      });
+      expect(ended).toBe(true);
+      expect(await failure).toMatchObject({
+        code: 'connection_failed',
+        message: expect.stringContaining('The server went away'),
+      });
+    });
   });
 
   it('refuses names and passwords that it would have to escape', async () => {

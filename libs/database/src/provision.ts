@@ -1,5 +1,6 @@
 import { Client, escapeIdentifier, escapeLiteral } from 'pg';
 import { connectionUrl, redactUrl } from './connection-url.js';
+import { isConnectionError } from './connection-errors.js';
 import { postgresMessage, ProvisionError, type ProvisionErrorCode } from './provision-error.js';
 import { scramVerifier } from './scram-verifier.js';
 
@@ -76,7 +77,7 @@ function checkSpec(spec: DatabaseSpec): void {
 
 async function takeLock(admin: Client): Promise<void> {
   const fix = 'Another process is provisioning this server; wait for it to end, or end it.';
-  await attempt('lock_timeout', `No lock within ${LOCK_TIMEOUT_MS / 1000} s.`, fix, async () => {
+  await attempt('lock_timeout', 'The lock of whoever provisions this server was not to be had.', fix, async () => {
     await admin.query(`SET lock_timeout = ${LOCK_TIMEOUT_MS}`);
     await admin.query('SELECT pg_advisory_lock($1)', [LOCK_KEY]);
   });
@@ -190,6 +191,11 @@ async function attempt(
   try {
     await work();
   } catch (cause) {
-    throw new ProvisionError(code, `${what} ${postgresMessage(cause)}. ${fix}`, { cause });
+    const gone = code !== 'connection_failed' && isConnectionError(cause);
+    throw new ProvisionError(
+      gone ? 'connection_failed' : code,
+      `${what} ${postgresMessage(cause)}. ${gone ? 'The server went away: once it is up, try again.' : fix}`,
+      { cause },
+    );
   }
 }

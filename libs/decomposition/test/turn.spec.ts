@@ -50,6 +50,6 @@ describe('takeTurn', () => {
 
   it('says when the target cannot be reached', async () => {
     const move = { ...small.move, urls: { ...small.move.urls, target: 'postgres://nobody@127.0.0.1:1/none' } };
-    await expect(takeTurn(move, 'copy')).rejects.toMatchObject({ code: 'refused' });
+    await expect(takeTurn(move, 'copy')).rejects.toMatchObject({ code: 'unreachable' });
   });
 });

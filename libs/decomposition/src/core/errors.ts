@@ -3,12 +3,13 @@
  * - `refused`: a gate does not hold; `next` says what would open it
  * - `busy`: another run of the tool works on this move
  * - `not_created`: `create` has not been run for this service
+ * - `unreachable`: a server did not answer, or went away meanwhile; running it again goes on from there
  * - `timeout`: something did not happen in the time it had; what was begun was taken back, or is safe to run again
  * - `different`: the two sides are not equal
  * - `interrupted`: the run was told to stop; running it again goes on from there
  */
 export type SplitErrorCode =
-  'invalid_plan' | 'refused' | 'busy' | 'not_created' | 'timeout' | 'different' | 'interrupted';
+  'invalid_plan' | 'refused' | 'busy' | 'not_created' | 'unreachable' | 'timeout' | 'different' | 'interrupted';
 
 /** What a verb refuses, and what to do about it. */
 export class SplitError extends Error {

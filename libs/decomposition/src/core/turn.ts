@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { isConnectionError } from '#database';
 import { SplitError } from './errors.js';
 import { type Move } from './move.js';
 import { type Side } from './side.js';
@@ -35,7 +36,7 @@ const QUERY_TIMEOUT_MS = 5000;
  * Takes the turn: a session's advisory lock, on a connection of its own, that ends with the process.
  *
  * @param verb for whoever is told that somebody else has it
- * @throws SplitError `busy` naming who has it; `not_created` when there is no target yet; `refused` when its server cannot be reached
+ * @throws SplitError `busy` naming who has it; `not_created` when there is no target yet; `unreachable`, or `refused` when its server lets nobody in
  */
 export async function takeTurn(move: Move, verb: string, kind: TurnKind = 'change'): Promise<Turn> {
   const client = new pg.Client({
@@ -109,7 +110,7 @@ function notThere({ service }: Move, side: Side, cause: Error): SplitError {
       cause,
     });
   return new SplitError(
-    'refused',
+    isConnectionError(cause) ? 'unreachable' : 'refused',
     `The ${side} of ${service.name} cannot be reached: ${cause.message}.`,
     'Look whether its server runs and the URL in the plan is right.',
     { cause },

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { connectionUrl, provision, ProvisionError, type RoleSpec } from '#database';
+import { connectionUrl, isConnectionError, provision, ProvisionError, type RoleSpec } from '#database';
 import { SplitError } from '../errors.js';
 import { type Move } from '../move.js';
 import { type Login } from '../plan/plan.js';
@@ -14,7 +14,7 @@ export function targetDatabase({ service }: Move): string {
  * server's database `postgres`.
  *
  * @returns the URL of the target as the service's owner
- * @throws SplitError `refused` when it cannot be done
+ * @throws SplitError `unreachable`, or `refused` when it cannot be done
  */
 export async function provisionTarget(move: Move, passwords: (login: Login) => string): Promise<string> {
   const { owner, runtime, further } = move.service;
@@ -36,7 +36,8 @@ export async function provisionTarget(move: Move, passwords: (login: Login) => s
     );
   } catch (error) {
     if (!(error instanceof ProvisionError)) throw error;
-    throw new SplitError('refused', error.message, 'Mend that, and run `create` again.', { cause: error });
+    const code = error.code === 'connection_failed' ? 'unreachable' : 'refused';
+    throw new SplitError(code, error.message, 'Mend that, and run `create` again.', { cause: error });
   }
   return connectionUrl(move.urls.target, { user: specs.owner.name, password: specs.owner.password });
 }
@@ -45,7 +46,7 @@ export async function provisionTarget(move: Move, passwords: (login: Login) => s
  * Making the target's database the service's own would take the shared one away from all others.
  *
  * @returns whether the target's database is there
- * @throws SplitError `invalid_plan` when source and target are one database
+ * @throws SplitError `invalid_plan` when source and target are one database; `unreachable`, or `refused` when the server lets nobody in
  */
 export async function checkApart(move: Move): Promise<boolean> {
   const sql = 'SELECT system_identifier::text || current_database() AS id FROM pg_control_system()';
@@ -64,7 +65,7 @@ export async function checkApart(move: Move): Promise<boolean> {
   } catch (error) {
     if ((error as { code?: string }).code === '3D000') return false;
     throw new SplitError(
-      'refused',
+      isConnectionError(error) ? 'unreachable' : 'refused',
       `No connection to the target of ${move.service.name}: ${(error as Error).message}.`,
       'Is the server up, and is the URL in the plan right?',
       { cause: error },
