@@ -8,6 +8,7 @@ import { type Stream } from '../stream/stream.js';
 import { throwIfStopped } from '../wait-until.js';
 import { catchUpPatiently } from './catch-up-patiently.js';
 import { copiedTables, copyChunks, type CopiedTable } from './copy-chunks.js';
+import { finishInStep } from './finish-in-step.js';
 import { planChunks } from './plan-chunks.js';
 
 /** In this order; each may be repeated. */
@@ -114,7 +115,7 @@ function stepsOf(move: Move, stream: Stream, options: CopyOptions): Record<CopyS
     },
     settled: async () => stream.copyAid?.settle(SETTLE_TIMEOUT_MS),
     finished: async () => {
-      await options.finish?.(move);
+      if (options.finish) await finishInStep(move, stream, options.finish);
       await catchUpPatiently(move, stream);
     },
     in_step: async () => {
