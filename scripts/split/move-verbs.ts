@@ -41,9 +41,10 @@ export const MOVE_VERBS: readonly MoveVerb[] = [
   },
   {
     name: 'copy',
-    summary: 'copies the rows while the source is written to, and leaves the target following it',
+    summary:
+      'copies the rows while the source is written to, and leaves the target following it; mends a side that has missed changes',
     scope: 'service',
-    phases: ['created', 'copying', 'in_step'],
+    phases: ['created', 'copying', 'in_step', 'switched'],
     rehearses: false,
     steps: [
       'keep the changes of the source from here on',

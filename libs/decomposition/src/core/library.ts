@@ -12,6 +12,7 @@ import { driftOf } from './create/drift.js';
 import { movedOtherEnds } from './create/moved-other-ends.js';
 import { type Move } from './move.js';
 import { checkPlan } from './plan/check-plan.js';
+import { otherSide } from './side.js';
 import { leaderOf } from './state/move-state.js';
 import { openStream } from './stream/open-stream.js';
 import { complete } from './switch/complete.js';
@@ -48,8 +49,9 @@ export const verbs: Omit<Verbs, 'sample'> = {
       const report = await copy(move, {
         finish: (one) => makeDeferred(one, 'target'),
         unfinish: (one) => dropDeferred(one, 'target'),
+        mend: (one) => verbs.verify(one, { full: true, repair: true }),
       });
-      await advanceSequences(move, 'target');
+      await advanceSequences(move, otherSide(leaderOf(await move.state.read())));
       return report;
     }),
   verify: async (move, options) => {

@@ -2,13 +2,14 @@ import { withConnection } from '#database';
 import { quoted } from '../catalogue/table.js';
 import { SplitError } from '../errors.js';
 import { type Move } from '../move.js';
-import { type Phase } from '../state/move-state.js';
+import { leaderOf, type MoveState, type Phase } from '../state/move-state.js';
 import { openStream } from '../stream/open-stream.js';
 import { type Stream } from '../stream/stream.js';
 import { throwIfStopped } from '../wait-until.js';
 import { catchUpPatiently } from './catch-up-patiently.js';
 import { copiedTables, copyChunks, type CopiedTable } from './copy-chunks.js';
 import { finishInStep } from './finish-in-step.js';
+import { followAnew, type Mend } from './follow-anew.js';
 import { planChunks } from './plan-chunks.js';
 
 /** In this order; each may be repeated. */
@@ -40,6 +41,8 @@ export interface CopyOptions {
   finish?: (move: Move) => Promise<void>;
   /** Takes it away again, before rows are copied anew. Idempotent. Default: nothing. */
   unfinish?: (move: Move) => Promise<void>;
+  /** For a side that has missed changes. Default: that is refused. */
+  mend?: Mend;
   /** Default: by the strategy of the service. */
   openStream?: typeof openStream;
 }
@@ -58,7 +61,8 @@ const SETTLE_TIMEOUT_MS = 10 * 60_000;
 
 /**
  * Copies the source's rows, chunk by chunk, while it takes writes, and leaves the target following it: phase `in_step`. Whoever is stopped
- * or killed runs it again: chunks that are done stay done. The caller has the move's turn.
+ * or killed runs it again: chunks that are done stay done. A side that follows already, and has missed changes, is made equal.
+ * The caller has the move's turn.
  *
  * @throws SplitError `not_created`, `refused` when the move is past that, `different` when the target has rows that nothing brought there,
  * `interrupted`, `timeout`
@@ -67,12 +71,7 @@ export async function copy(move: Move, options: CopyOptions = {}): Promise<CopyR
   const { until = 'in_step' } = options;
   const begin = Date.now();
   const state = await move.state.read();
-  if (state.phase === 'switched' || state.phase === 'completed')
-    throw new SplitError(
-      'refused',
-      `The move of ${state.service} is ${state.phase}: its rows live on the target.`,
-      'Run `reverse` to bring it back.',
-    );
+  if (state.phase === 'completed') throw livesOnTarget(state);
   if (state.phase === 'abandoned')
     throw new SplitError(
       'refused',
@@ -84,8 +83,11 @@ export async function copy(move: Move, options: CopyOptions = {}): Promise<CopyR
     const rows = tables.reduce((sum, table) => sum + table.rows, 0);
     return { phase, step, tables, rows, seconds: (Date.now() - begin) / 1000 };
   };
-  if (state.phase === 'in_step') return report('in_step');
-  const stream = (options.openStream ?? openStream)(move, 'source');
+  const stream = (options.openStream ?? openStream)(move, leaderOf(state));
+  if (state.phase === 'in_step' || state.phase === 'switched') {
+    await keepFollowing(move, state, stream, options);
+    return report('in_step');
+  }
   const steps = stepsOf(move, stream, options);
   for (const step of COPY_STEPS) {
     throwIfStopped(move.signal);
@@ -95,6 +97,36 @@ export async function copy(move: Move, options: CopyOptions = {}): Promise<CopyR
     if (step === until) return report(step);
   }
   return report('in_step');
+}
+
+/** Of a move that is through with copying. @throws SplitError `refused` when the rows live on the target, which is followed well */
+async function keepFollowing(move: Move, state: MoveState, stream: Stream, { mend }: CopyOptions): Promise<void> {
+  const { service, phase, writes, readPercent } = state;
+  if ((await stream.copyAid?.isIntact()) !== false && !(await move.state.hasMissed())) {
+    if (phase === 'switched') throw livesOnTarget(state);
+    return;
+  }
+  const reason =
+    writes === 'paused'
+      ? { what: 'a switch is under way, or was cut short', next: 'Run `reverse`, or its verb again, first.' }
+      : phase === 'in_step' && readPercent > 0
+        ? { what: 'the target serves reads meanwhile', next: 'Run `switch-reads --percent 0` first.' }
+        : undefined;
+  if (!mend || reason)
+    throw new SplitError(
+      'refused',
+      `${service} cannot be followed anew: ${reason?.what ?? 'nobody can compare'}.`,
+      reason?.next,
+    );
+  await followAnew(move, stream, mend);
+}
+
+function livesOnTarget({ service, phase }: MoveState): SplitError {
+  return new SplitError(
+    'refused',
+    `The move of ${service} is ${phase}: its rows live on the target.`,
+    'Run `reverse` to bring it back.',
+  );
 }
 
 function stepsOf(move: Move, stream: Stream, options: CopyOptions): Record<CopyStep, () => Promise<void>> {

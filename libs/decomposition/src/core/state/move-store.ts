@@ -100,6 +100,26 @@ export class MoveStore {
     await client.query('UPDATE decomposition.moves SET verified_at = $2 WHERE service = $1', [this.service, at]);
   }
 
+  /** Whether the side that follows has missed changes and is not made equal again yet. */
+  async hasMissed(): Promise<boolean> {
+    const { rowCount } = await this.target.query('SELECT FROM decomposition.missed WHERE service = $1', [this.service]);
+    return (rowCount ?? 0) > 0;
+  }
+
+  /** Nothing counts as verified any more. */
+  async missed(): Promise<void> {
+    await this.target.query(
+      `WITH missed AS (INSERT INTO decomposition.missed (service) VALUES ($1) ON CONFLICT DO NOTHING),
+         stale AS (UPDATE decomposition.ranges SET stale = true WHERE service = $1)
+       UPDATE decomposition.moves SET verified_at = NULL WHERE service = $1`,
+      [this.service],
+    );
+  }
+
+  async madeEqual(): Promise<void> {
+    await this.target.query('DELETE FROM decomposition.missed WHERE service = $1', [this.service]);
+  }
+
   async journal(verb: string, step: string, detail: object = {}, client: Queryable = this.target): Promise<void> {
     await client.query('INSERT INTO decomposition.journal (service, verb, step, detail) VALUES ($1, $2, $3, $4)', [
       this.service,

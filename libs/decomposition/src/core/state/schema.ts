@@ -104,6 +104,12 @@ export const TARGET_SCHEMA = `
     PRIMARY KEY (service, table_name, place)
   );
 
+  -- Moves whose following side has missed changes, and is not made equal again yet: it must not take the writes.
+  CREATE TABLE IF NOT EXISTS decomposition.missed (
+    service text        PRIMARY KEY,
+    since   timestamptz NOT NULL DEFAULT now()
+  );
+
   -- Where sequences were put. Behind that, numbers would come twice.
   CREATE TABLE IF NOT EXISTS decomposition.sequences (
     service  text        NOT NULL,

@@ -27,6 +27,8 @@ export interface MoveStatus {
   rows_total: number | null;
   chunks: { done: number; total: number };
   lag_s: number | null;
+  /** The side that follows has missed changes for good: `copy` follows anew, and makes it equal. */
+  changes_missed: boolean;
   /** WAL that the server keeps for the stream. Bytes. */
   retained_wal_bytes: number | null;
   /** Changes that wait, of a stream that has no WAL to wait in. */

@@ -16,6 +16,7 @@ const IN_STEP: MoveStatus = {
   rows_copied: 200_000,
   rows_total: 200_000,
   chunks: { done: 4, total: 4 },
+  changes_missed: false,
   lag_s: 0.2,
   retained_wal_bytes: 1024 ** 2,
   pending_changes: null,

@@ -41,6 +41,10 @@ function followed(facts: Facts, blocks: string[], now: Date): NextStep {
     blocks.push('writes are paused: a switch is under way, or was cut short');
     return { blocks, next: facts.paused_for === 'reverse' ? 'reverse' : 'switch-writes' };
   }
+  if (facts.changes_missed) {
+    blocks.push('changes were missed: the sides are not equal');
+    return { blocks, next: 'copy' };
+  }
   blocks.push(...verification(facts, now), ...stream(facts), ...participants(facts));
   if (facts.phase === 'switched') return { blocks, next: 'complete' };
   if (verification(facts, now).length > 0) return { blocks, next: 'verify' };

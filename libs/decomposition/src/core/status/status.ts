@@ -55,6 +55,7 @@ export async function status(move: Move, options: StatusOptions): Promise<MoveSt
     // Guesses are of no use where the count is known.
     rows_total: kept.chunks.total > 0 && kept.chunks.done === kept.chunks.total ? kept.rows_copied : estimate,
     lag_s: lag?.seconds ?? null,
+    changes_missed: (lag?.lost ?? false) || (state ? await tried(() => move.state.hasMissed(), false) : false),
     retained_wal_bytes: lag?.pendingUnit === 'bytes' ? lag.pending : null,
     pending_changes: lag?.pendingUnit === 'changes' ? lag.pending : null,
     verified_at: state?.verifiedAt ?? null,

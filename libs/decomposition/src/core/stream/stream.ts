@@ -6,6 +6,8 @@ export interface Lag {
   /** WAL kept, or changes waiting, for it. */
   pending: number;
   pendingUnit: 'bytes' | 'changes';
+  /** Changes were missed, and will not come: what they were kept in is gone. Default false. */
+  lost?: boolean;
 }
 
 export interface ChangedKeys {

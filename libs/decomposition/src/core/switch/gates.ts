@@ -62,12 +62,16 @@ async function standing({ databases, service }: Move): Promise<string | undefine
 }
 
 /** Two gates: that changes flow at all, and how fast. */
-export async function streamGates({ signal }: Move, stream: Stream, maxLagS = MAX_LAG_S): Promise<Gate[]> {
+export async function streamGates({ signal, state }: Move, stream: Stream, maxLagS = MAX_LAG_S): Promise<Gate[]> {
   const next = 'Look at `status`, and at the log of the server that changes go to.';
+  const anew = 'Run `copy`: it follows anew, and makes the sides equal.';
   try {
+    if (await state.hasMissed())
+      return [gate('stream', false, 'changes were missed, and the sides are not equal again', anew)];
     // Some streams are carried on by whoever asks.
     await stream.catchUp(CATCH_UP_MS, signal).catch(() => undefined);
-    const { seconds, pending, pendingUnit } = await stream.lag();
+    const { seconds, pending, pendingUnit, lost } = await stream.lag();
+    if (lost) return [gate('stream', false, 'changes were missed: what they were kept in is gone', anew)];
     if (seconds === null) return [gate('stream', false, 'nothing is being followed', next)];
     return [
       gate('stream', true, 'changes flow', ''),

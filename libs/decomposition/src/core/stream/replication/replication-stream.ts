@@ -86,12 +86,18 @@ export class ReplicationStream implements Stream {
 
   async lag(): Promise<Lag> {
     const { here, there, names, beats } = this;
-    const [slot, subscription] = await Promise.all([
+    const [slot, subscription, intact] = await Promise.all([
       readSlot(here, names.stream),
       readSubscription(there, names.stream),
+      this.isCapturing(),
     ]);
-    const lag = (seconds: number | null): Lag => ({ seconds, pending: slot?.pending ?? 0, pendingUnit: 'bytes' });
-    if (!slot || slot.lost || !subscription?.enabled) return lag(null);
+    const lag = (seconds: number | null): Lag => ({
+      seconds,
+      pending: slot?.pending ?? 0,
+      pendingUnit: 'bytes',
+      lost: !intact,
+    });
+    if (!intact || !subscription?.enabled) return lag(null);
     const came = await this.awaitBeat(SOON_MS, this.move.signal).catch(timedOut);
     if (came !== undefined) return lag(0);
     // Everything up to the last beat that came is there; what came since is not counted.
@@ -170,7 +176,7 @@ export class ReplicationStream implements Stream {
     return new SplitError(
       'refused',
       `There is no subscription ${this.names.stream} yet, or not any more: nothing was captured.`,
-      'Look at `status` for the phase of the move.',
+      'Run `copy`: it follows anew, and makes the sides equal.',
     );
   }
 

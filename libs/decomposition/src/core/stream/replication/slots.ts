@@ -79,7 +79,7 @@ export function lostSlot(name: string): SplitError {
   return new SplitError(
     'refused',
     `The server gave up slot ${name}: changes since then are not known any more.`,
-    'Raise max_slot_wal_keep_size, and copy anew.',
+    'Raise max_slot_wal_keep_size, and run `copy`: it follows anew, and makes the sides equal.',
   );
 }
 
