@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { waitFor } from '#testing';
 import { copy } from '../src/core/copy/copy.js';
 import { verbs } from '../src/core/library.js';
 import { type Side } from '../src/core/side.js';
@@ -23,13 +24,16 @@ describe('a side that has missed changes', () => {
   /** As when the server has given up what it kept: a follower that fell behind by more than max_slot_wal_keep_size. */
   const lose = async (from: Side): Promise<void> => {
     const { names } = new ReplicationStream(real.move, from);
-    for (const name of [names.stream, names.log]) {
-      await real[from].query(
-        `SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active`,
-        [name],
-      );
-      await real[from].query(`SELECT pg_drop_replication_slot($1)`, [name]);
-    }
+    for (const name of [names.stream, names.log])
+      await waitFor(`slot ${name} to be gone`, async () => {
+        const { rows } = await real[from].query<{ active: boolean }>(
+          `SELECT active, pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1`,
+          [name],
+        );
+        if (rows[0]?.active === false)
+          await real[from].query('SELECT pg_drop_replication_slot($1)', [name]).catch(() => undefined);
+        return rows.length === 0;
+      });
   };
   const write = (side: Side): Promise<unknown> =>
     real[side].query(`
