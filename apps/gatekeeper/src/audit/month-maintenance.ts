@@ -39,8 +39,8 @@ interface Table {
 
 /**
  * Keeps the months of the trail: makes those around now, moves quarantined events into months that are there by now, and detaches and
- * drops what retention gives up and the transparency log has sealed, all of it. One instance at a time, under an advisory lock that ends with the
- * connection. Every step is a statement of its own, looks at what is there and not at what was done before, and so goes on from wherever the
+ * drops what retention gives up and the transparency log has sealed, all of it. One instance at a time, under an advisory lock that ends
+ * with the connection. Every step is a statement of its own, looks at what is there and not at what was done before, and so goes on from wherever the
  * last run was cut off.
  */
 export class MonthMaintenance {
@@ -131,16 +131,21 @@ export class MonthMaintenance {
       const month = monthName(monthOfTable(name));
       // Entities go after their events, and not without them.
       if (month in kept) continue;
-      const isTrail = name.startsWith('audit_log');
-      let reason = isTrail ? await whyKept(client, month, name) : undefined;
-      if (reason === undefined) {
-        if (parent !== null) await this.change(client, `ALTER TABLE ${parent} DETACH PARTITION ${name} CONCURRENTLY`);
+      const why = async (): Promise<string | undefined> =>
+        name.startsWith('audit_log') ? whyKept(client, month, name) : undefined;
+      let attached = parent !== null;
+      let reason = await why();
+      if (reason === undefined && attached) {
+        await this.change(client, `ALTER TABLE ${parent} DETACH PARTITION ${name} CONCURRENTLY`);
+        attached = false;
         // What came until then is in it; from then on events of this month go to the quarantine.
-        if (isTrail) reason = await whyKept(client, month, name);
-        if (reason === undefined) await this.change(client, `DROP TABLE ${name}`);
-        else await this.makeMonth(client, monthOfTable(name));
-      } else if (parent === null) await this.makeMonth(client, monthOfTable(name));
-      if (reason !== undefined) kept[month] = reason;
+        reason = await why();
+      }
+      if (reason === undefined) await this.change(client, `DROP TABLE ${name}`);
+      else {
+        kept[month] = reason;
+        if (!attached) await this.makeMonth(client, monthOfTable(name));
+      }
     }
     if (Object.keys(kept).length > 0) this.options.log.info({ months: kept }, 'past their retention, and kept');
   }

@@ -106,7 +106,7 @@ export class MoveStore {
     return (rowCount ?? 0) > 0;
   }
 
-  /** Nothing counts as verified any more. */
+  /** The side that follows has missed changes: nothing counts as verified any more. */
   async missed(): Promise<void> {
     await this.target.query(
       `WITH missed AS (INSERT INTO decomposition.missed (service) VALUES ($1) ON CONFLICT DO NOTHING),
@@ -116,6 +116,7 @@ export class MoveStore {
     );
   }
 
+  /** It is equal again; `verify` has said so. */
   async madeEqual(): Promise<void> {
     await this.target.query('DELETE FROM decomposition.missed WHERE service = $1', [this.service]);
   }

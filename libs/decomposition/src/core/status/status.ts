@@ -5,7 +5,7 @@ import { inTime } from '../in-time.js';
 import { type Move } from '../move.js';
 import { type Side } from '../side.js';
 import { type MoveState } from '../state/move-state.js';
-import { type Stream } from '../stream/stream.js';
+import { type Lag, type Stream } from '../stream/stream.js';
 import { retiredTables, tablesInPlace } from '../switch/retire.js';
 import { type MoveStatus } from './move-status.js';
 import { nextStep } from './next-step.js';
@@ -55,7 +55,7 @@ export async function status(move: Move, options: StatusOptions): Promise<MoveSt
     // Guesses are of no use where the count is known.
     rows_total: kept.chunks.total > 0 && kept.chunks.done === kept.chunks.total ? kept.rows_copied : estimate,
     lag_s: lag?.seconds ?? null,
-    changes_missed: (lag?.lost ?? false) || (state ? await tried(() => move.state.hasMissed(), false) : false),
+    changes_missed: state ? await tried(() => hasMissed(move, state, lag), false) : false,
     retained_wal_bytes: lag?.pendingUnit === 'bytes' ? lag.pending : null,
     pending_changes: lag?.pendingUnit === 'changes' ? lag.pending : null,
     verified_at: state?.verifiedAt ?? null,
@@ -86,6 +86,12 @@ async function lagOf(move: Move, { phase }: MoveState, { openStream }: StatusOpt
   if (phase !== 'copying' && phase !== 'in_step' && phase !== 'switched') return null;
   const stream = await openStream(move, leader);
   return stream.lag();
+}
+
+/** Of a move that is through with copying: before, `copy` sees to it anyway. */
+async function hasMissed(move: Move, { phase }: MoveState, lag: Lag | null): Promise<boolean> {
+  if (phase !== 'in_step' && phase !== 'switched') return false;
+  return (lag?.lost ?? false) || move.state.hasMissed();
 }
 
 async function fencedNames({ databases, service }: Move, side: Side): Promise<string[]> {

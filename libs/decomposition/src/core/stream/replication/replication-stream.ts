@@ -85,12 +85,8 @@ export class ReplicationStream implements Stream {
   }
 
   async lag(): Promise<Lag> {
-    const { here, there, names, beats } = this;
-    const [slot, subscription, intact] = await Promise.all([
-      readSlot(here, names.stream),
-      readSubscription(there, names.stream),
-      this.isCapturing(),
-    ]);
+    const { beats } = this;
+    const { slot, subscription, intact } = await this.capturing();
     const lag = (seconds: number | null): Lag => ({
       seconds,
       pending: slot?.pending ?? 0,
@@ -122,14 +118,18 @@ export class ReplicationStream implements Stream {
 
   /** Whether nothing was missed since `capture`. */
   async isCapturing(): Promise<boolean> {
+    return (await this.capturing()).intact;
+  }
+
+  private async capturing() {
     const { here, there, names } = this;
-    const found = await Promise.all([
+    const [slot, log, subscription] = await Promise.all([
       readSlot(here, names.stream),
       readSlot(here, names.log),
       readSubscription(there, names.stream),
     ]);
-    const [stream, log, subscription] = found;
-    return [stream, log].every((slot) => slot?.ready && !slot.lost) && subscription !== undefined;
+    const intact = [slot, log].every((one) => one?.ready && !one.lost) && subscription !== undefined;
+    return { slot, subscription, intact };
   }
 
   private async endThere(): Promise<void> {
