@@ -28,7 +28,7 @@ describe('PeerClient', () => {
   const connect = (options: Partial<PeerOptions> = {}) => {
     const { port } = server.address() as AddressInfo;
     const tokens = new ServiceTokens('router', KEY);
-    client = new PeerClient({ name: 'guardian', url: `http://127.0.0.1:${port}`, tokens, timeoutMs: 200, ...options });
+    client = new PeerClient({ name: 'guardian', url: `http://127.0.0.1:${port}`, tokens, ...options });
     clients.push(client);
   };
   beforeEach(async () => {
@@ -140,30 +140,37 @@ describe('PeerClient', () => {
     ['a page in place of an answer', () => status(200, '<h1>Welcome</h1>', HTML)],
     ['an answer that is no JSON', () => status(200, '{"n":1')],
     ['an answer that is not as agreed', () => status(200, '{"m":1}')],
-    ['no answer in time', () => (handle = () => undefined)],
     ['a broken connection', () => (handle = (request) => request.socket.destroy())],
     ['something that is not HTTP', () => (handle = (request) => request.socket.end('SSH-2.0-OpenSSH\r\n'))],
-    [
-      'half a body and then nothing',
-      () => (handle = (_request, response) => response.writeHead(200, { 'content-length': 7 }).write('{"n"')),
-    ],
     [
       'half a body and then the end',
       () =>
         (handle = (request, response) =>
           response.writeHead(200, { 'content-length': 7 }).write('{"n"', () => request.socket.destroy())),
     ],
-    [
-      'an answer that trickles',
-      () =>
-        (handle = (_request, response) => {
-          const timer = setInterval(() => response.write(' '), 20);
-          response.once('close', () => clearInterval(timer));
-        }),
-    ],
     ['an answer without end', () => status(200, JSON.stringify({ n: 1, x: 'x'.repeat(5 * 1024 * 1024) }))],
   ])('takes %s for an outage', async (_name, arrange) => {
     arrange();
+    await expect(call({ agentToken: 'agent.token' })).rejects.toMatchObject(unavailable);
+    expect(seen).toHaveLength(1);
+  });
+
+  it.each<[string, typeof handle]>([
+    ['no answer in time', () => undefined],
+    [
+      'half a body and then nothing',
+      (_request, response) => void response.writeHead(200, { 'content-length': 7 }).write('{"n"'),
+    ],
+    [
+      'an answer that trickles',
+      (_request, response) => {
+        const timer = setInterval(() => response.write(' '), 20);
+        response.once('close', () => clearInterval(timer));
+      },
+    ],
+  ])('takes %s for an outage', async (_name, answersLate) => {
+    connect({ timeoutMs: 1000 });
+    handle = answersLate;
     await expect(call({ agentToken: 'agent.token' })).rejects.toMatchObject(unavailable);
     expect(seen).toHaveLength(1);
   });
@@ -174,11 +181,12 @@ describe('PeerClient', () => {
   });
 
   it('waits no longer than the timeout for each try', async () => {
+    connect({ timeoutMs: 1000 });
     handle = () => undefined;
     const start = Date.now();
     await expect(call({ idempotent: true })).rejects.toMatchObject(unavailable);
     expect(seen).toHaveLength(2);
-    expect(Date.now() - start).toBeLessThan(2000);
+    expect(Date.now() - start).toBeLessThan(5000);
   });
 
   it('says when the peer wants to be asked again, within reason', async () => {
@@ -206,8 +214,9 @@ describe('PeerClient', () => {
 
   it('notices that a kept connection was closed meanwhile', async () => {
     await call();
+    const noticed = once(client.pool, 'disconnect');
     server.closeIdleConnections();
-    await sleep(20);
+    await noticed;
     expect(await call()).toEqual({ n: 1 });
     expect(connections).toBe(2);
   });
@@ -258,21 +267,21 @@ describe('PeerClient', () => {
     ['says what was not agreed', () => status(200, 'hello')],
     ['does not know our key', () => problem(401)],
   ])('stops asking a peer that %s, tries again after a while, and goes on when it answers', async (_name, arrange) => {
-    connect({ breakMs: 150 });
+    connect({ breakMs: 600 });
     arrange();
     for (let i = 0; i < 12; i++) await call({ idempotent: true }).catch(() => undefined);
     const before = seen.length;
     await expect(call({ idempotent: true })).rejects.toMatchObject(unavailable);
     expect(seen).toHaveLength(before);
 
-    await sleep(200);
+    await sleep(700);
     await expect(call()).rejects.toMatchObject(unavailable);
     expect(seen).toHaveLength(before + 1);
     await expect(call()).rejects.toMatchObject(unavailable);
     expect(seen).toHaveLength(before + 1);
 
     handle = (_request, response) => response.end('{"n":1}');
-    await sleep(200);
+    await sleep(700);
     for (let i = 0; i < 5; i++) expect(await call()).toEqual({ n: 1 });
   });
 
@@ -289,7 +298,7 @@ describe('PeerClient', () => {
       ended: () => told.push('ended'),
       outage: (peer: string) => told.push(`outage of ${peer}`),
     };
-    connect({ maxPending: 2, meter });
+    connect({ maxPending: 2, meter, timeoutMs: 1000 });
     handle = () => undefined;
     const two = [call(), call()].map((waiting) => expect(waiting).rejects.toMatchObject(unavailable));
     const third: unknown = await call({ idempotent: true }).catch((reason: unknown) => reason);
