@@ -134,12 +134,15 @@ describe('copyInto', () => {
     expect(turns).toBeGreaterThan(100);
   });
 
-  it('ends by the time limit of a query while it waits for a lock', async () => {
-    const hasty = new pg.Client({ connectionString: database.ownerUrl, query_timeout: 100 });
+  it('ends by the time limit of a query while it waits for a lock, and writes nothing when it gets it', async () => {
+    const hasty = new pg.Client({ connectionString: database.ownerUrl, query_timeout: 1000 });
     await hasty.connect();
     const release = await database.lockTable('sample');
     try {
-      await expect(copyInto(hasty, TARGET, [row(1, 'x')])).rejects.toThrow('Query read timeout');
+      await expect(copyInto(hasty, TARGET, [row(7, 'too late')])).rejects.toThrow('Query read timeout');
+      await release();
+      const { rows } = await hasty.query(`SELECT FROM sample WHERE label = 'too late'`);
+      expect(rows).toEqual([]);
     } finally {
       await release();
       await hasty.end();

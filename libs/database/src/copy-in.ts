@@ -34,7 +34,7 @@ export class CopyIn implements Submittable {
   /** Why we gave up, which says more than PostgreSQL's answer to it. */
   private failure: unknown;
 
-  constructor(private readonly statements: readonly CopyStatement[]) {
+  constructor(private statements: readonly CopyStatement[]) {
     this.done = this.outcome.promise;
   }
 
@@ -44,7 +44,10 @@ export class CopyIn implements Submittable {
   }
 
   handleCopyInResponse(): void {
-    this.send(this.statements[this.next++]!.chunks).catch((error: unknown) => this.giveUp(error));
+    const statement = this.statements[this.next++];
+    // Without one, it comes after the time limit: the rows are not there any more.
+    const sent = statement ? this.send(statement.chunks) : this.giveUp(this.failure);
+    sent.catch((error: unknown) => this.giveUp(error));
   }
 
   handleCommandComplete({ text }: { text?: string }): void {
@@ -66,6 +69,8 @@ export class CopyIn implements Submittable {
 
   private end(): void {
     this.hasEnded = true;
+    // Closures of pg hold the query, and by way of its old generation the collector would keep all rows that were ever sent.
+    this.statements = [];
     this.callback();
   }
 
