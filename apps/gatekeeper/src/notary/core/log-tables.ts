@@ -4,18 +4,21 @@ import { STORED_EVENT_COLUMNS } from './stored-events.js';
 /** Runs one statement of the transaction that it belongs to. */
 export type Query = <R extends object>(sql: string, values: readonly unknown[]) => Promise<R[]>;
 
-/** A leaf to be, as its event's row has it. Times and transaction ids stay text: a Date or a number would not hold them. */
-export interface NewLeaf {
+/** Leaves to be, of one tenant and one behind the other, as a row of tlog_leaves has them. All but `count` as PostgreSQL writes it. */
+export interface NewLeaves {
   tenant_id: string;
-  id: string;
-  /** As PostgreSQL writes a timestamptz. */
-  timestamp: string;
-  xid: string;
-  leaf_hash: Buffer;
+  count: number;
+  /** uuid[] */
+  ids: string;
+  /** timestamptz[] */
+  times: string;
+  /** Between these are their transactions. */
+  low_xid: string;
+  high_xid: string;
 }
 
 /** Events that one row of tlog_leaves names at most; the table checks it. */
-const MAX_LEAVES_IN_ROW = 1000;
+export const MAX_LEAVES_IN_ROW = 1000;
 /** Of a statement; PostgreSQL takes 65,535. */
 const MAX_PARAMETERS = 30_000;
 
@@ -66,27 +69,20 @@ export async function writeTiles(query: Query, tiles: readonly (TileData & { ten
   );
 }
 
-/** @param first the index of the first leaf, by tenant */
-export async function writeLeaves(
-  query: Query,
-  leaves: ReadonlyMap<string, { first: number; events: readonly NewLeaf[] }>,
-): Promise<void> {
-  const rows = [...leaves].flatMap(([tenant, { first, events }]) =>
-    chunks(events, MAX_LEAVES_IN_ROW).map((chunk, i) => [
-      tenant,
-      first + i * MAX_LEAVES_IN_ROW,
-      chunk.map(({ id }) => id),
-      chunk.map(({ timestamp }) => timestamp),
-      // In the order of their transactions.
-      chunk[0]!.xid,
-      chunk.at(-1)!.xid,
-    ]),
-  );
+/** @param leaves each with the index of its first leaf */
+export async function writeLeaves(query: Query, leaves: readonly (NewLeaves & { first: number })[]): Promise<void> {
   await insert(
     query,
     'tlog_leaves (tenant_id, first, ids, times, low_xid, high_xid)',
     ['text', 'bigint', 'uuid[]', 'timestamptz[]', 'bigint', 'bigint'],
-    rows,
+    leaves.map(({ tenant_id, first, ids, times, low_xid, high_xid }) => [
+      tenant_id,
+      first,
+      ids,
+      times,
+      low_xid,
+      high_xid,
+    ]),
   );
 }
 
@@ -141,7 +137,7 @@ export async function readLeaves(
   return rows.map((row) => ({ ...row, index: Number(row.index) }));
 }
 
-export function chunks<T>(items: readonly T[], size: number): T[][] {
+function chunks<T>(items: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 }
 

@@ -2,29 +2,17 @@ import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg';
 import { openSession } from '#database';
 import { errorMessage } from '#errors';
+import { openCheckpoint, signCheckpoint, tenantOrigin, TreeEdge, type NoteSigner, type TileData } from '#tlog';
+import { readTrees, TileTable, writeLeaves, writeTiles, writeTrees, type Query, type TreeRow } from './log-tables.js';
 import {
-  canonicalStoredEvent,
-  leafEntry,
-  leafHash,
-  openCheckpoint,
-  signCheckpoint,
-  tenantOrigin,
-  TreeEdge,
-  type NoteSigner,
-  type TileData,
-} from '#tlog';
-import {
-  chunks,
-  readEvents,
-  readTrees,
-  TileTable,
-  writeLeaves,
-  writeTiles,
-  writeTrees,
-  type NewLeaf,
-  type Query,
-  type TreeRow,
-} from './log-tables.js';
+  hashAt,
+  readNewEvents,
+  withHashes,
+  type NewEvents,
+  type NewRange,
+  type NewRun,
+  type Place,
+} from './new-leaves.js';
 
 export interface SequencerOptions {
   /** As the notary, to PostgreSQL itself: the lock belongs to the session. */
@@ -50,13 +38,9 @@ export interface Step {
 /** Where the sequencer stands: only the leader takes events in. */
 export type SequencerState = 'starting' | 'follower' | 'leader' | 'stopped';
 
-/** The rows that came with a snapshot are in a tree; this one's are not yet. */
-interface Position {
-  seen: string;
-  target: string | null;
-  after_xid: string | null;
-  after_time: string | null;
-  after_id: string | null;
+/** What came with the snapshot `seen` is in a tree; what came since, and up to `target`, is not yet. */
+interface Position extends NewRange {
+  /** The last transaction from before there was a log. */
   adopted: string;
 }
 
@@ -65,8 +49,7 @@ const FOLLOW_MS = 1000;
 const MAX_PAUSE_MS = 10_000;
 const LED_BY_ANOTHER = 'another instance leads the transparency log by now';
 const STATEMENT_TIMEOUT_MS = 60_000;
-/** Leaves between which requests have their turn: each takes some microseconds, and thousands come at a time. */
-const LEAVES_AT_ONCE = 256;
+const LEAVES_AT_ONCE = 128;
 /** Trees whose edges stay in memory, of up to 59 KiB each. */
 const MAX_EDGES = 256;
 const BYTEA: number = pg.types.builtins.BYTEA;
@@ -200,17 +183,17 @@ export class Sequencer {
     try {
       await client.query('BEGIN');
       const position = await this.position(query, epoch);
-      const rows = await this.newEvents(query, position);
+      const events = await readNewEvents(query, position, this.options.batchSize);
       // With nothing new there is nothing to write, not even where it stands.
       let step: Step | undefined;
-      if (rows.length > 0 || position.after_xid !== null) {
+      if (events.count > 0 || position.after !== undefined) {
         await this.holdEpoch(query, epoch);
-        if (rows.length > 0) step = await this.takeIn(query, position, rows);
-        await this.advance(query, position, rows);
+        if (events.count > 0) step = await this.takeIn(query, position, events.runs);
+        await this.advance(query, position, events);
       }
       await client.query('COMMIT');
       if (step) this.options.onStep?.(step);
-      return rows.length;
+      return events.count;
     } catch (error) {
       // Whatever was appended is not in the database.
       this.edges.clear();
@@ -220,15 +203,17 @@ export class Sequencer {
   }
 
   /** @throws Error when another instance leads by now */
-  private async position(query: Query, epoch: string): Promise<Position & { target: string }> {
-    const [found] = await query<Position>(
-      `SELECT seen, target, after_xid, after_time, after_id, adopted FROM tlog_sequencer WHERE epoch = $1`,
+  private async position(query: Query, epoch: string): Promise<Position> {
+    const [found] = await query<Record<'seen' | 'adopted', string> & Record<keyof Place | 'target', string | null>>(
+      'SELECT seen, target, after_xid AS xid, after_time AS time, after_id AS id, adopted FROM tlog_sequencer WHERE epoch = $1',
       [epoch],
     );
     if (!found) throw new Error(LED_BY_ANOTHER);
-    if (found.target !== null) return { ...found, target: found.target };
+    const { seen, adopted, target, xid, time, id } = found;
+    const after = xid !== null && time !== null && id !== null ? { xid, time, id } : undefined;
+    if (target !== null) return { seen, adopted, target, after };
     const [now] = await query<{ snapshot: string }>('SELECT pg_current_snapshot() AS snapshot', []);
-    return { ...found, target: now!.snapshot };
+    return { seen, adopted, target: now!.snapshot, after };
   }
 
   /** Until the transaction ends nobody else begins an epoch. @throws Error when another instance leads by now */
@@ -237,27 +222,8 @@ export class Sequencer {
     if (held.length === 0) throw new Error(LED_BY_ANOTHER);
   }
 
-  private newEvents(
-    query: Query,
-    { seen, target, after_xid: xid, after_time: time, after_id: id }: Position,
-  ): Promise<(Omit<NewLeaf, 'leaf_hash'> & { leaf_hash: Buffer | null })[]> {
-    const after = xid === null ? '' : 'AND (xid, timestamp, id) > ($4::xid8, $5::timestamptz, $6::uuid)';
-    return query(
-      `SELECT xid, tenant_id, id, timestamp, leaf_hash FROM audit_log
-       WHERE xid >= pg_snapshot_xmin($1::pg_snapshot) AND xid < pg_snapshot_xmax($2::pg_snapshot)
-         AND NOT pg_visible_in_snapshot(xid, $1::pg_snapshot) AND pg_visible_in_snapshot(xid, $2::pg_snapshot) ${after}
-       ORDER BY xid, timestamp, id LIMIT $3`,
-      [seen, target, this.options.batchSize, ...(xid === null ? [] : [xid, time, id])],
-    );
-  }
-
-  private async advance(
-    query: Query,
-    { target }: Position,
-    rows: readonly Omit<NewLeaf, 'leaf_hash'>[],
-  ): Promise<void> {
-    const last = rows.length < this.options.batchSize ? undefined : rows.at(-1);
-    if (!last)
+  private async advance(query: Query, { target }: Position, { count, last }: NewEvents): Promise<void> {
+    if (last === undefined || count < this.options.batchSize)
       await query(
         'UPDATE tlog_sequencer SET seen = $1, target = NULL, after_xid = NULL, after_time = NULL, after_id = NULL',
         [target],
@@ -266,28 +232,27 @@ export class Sequencer {
       await query('UPDATE tlog_sequencer SET target = $1, after_xid = $2, after_time = $3, after_id = $4', [
         target,
         last.xid,
-        last.timestamp,
+        last.time,
         last.id,
       ]);
   }
 
-  private async takeIn(
-    query: Query,
-    { adopted }: Position,
-    rows: readonly (Omit<NewLeaf, 'leaf_hash'> & { leaf_hash: Buffer | null })[],
-  ): Promise<Step> {
-    const leaves = await withHashes(query, rows, BigInt(adopted));
-    const byTenant = Map.groupBy(leaves, ({ tenant_id }) => tenant_id);
+  private async takeIn(query: Query, { adopted }: Position, found: readonly NewRun[]): Promise<Step> {
+    const runs: NewRun[] = [];
+    for (const run of found) {
+      const hashed = await withHashes(query, run, BigInt(adopted));
+      if (hashed) runs.push(hashed);
+    }
+    const byTenant = Map.groupBy(runs, ({ tenant_id }) => tenant_id);
     const trees = await readTrees(query, [...byTenant.keys()]);
-    const placed = new Map<string, { first: number; events: readonly NewLeaf[] }>();
+    const placed: (NewRun & { first: number })[] = [];
     const tiles: (TileData & { tenant: string })[] = [];
     const grown: TreeRow[] = [];
-    for (const [tenant, events] of byTenant) {
+    for (const [tenant, ownRuns] of byTenant) {
       const edge = await this.edge(query, tenant, trees.get(tenant));
-      placed.set(tenant, { first: edge.size, events });
-      for (const part of chunks(events, LEAVES_AT_ONCE)) {
-        for (const { leaf_hash: hash } of part) edge.append(hash);
-        await turn();
+      for (const run of ownRuns) {
+        placed.push({ ...run, first: edge.size });
+        await appendTo(edge, run);
       }
       for (const tile of edge.takeChanged()) tiles.push({ ...tile, tenant });
       grown.push({ tenant_id: tenant, size: edge.size, checkpoint: this.sign(tenant, edge) });
@@ -295,9 +260,9 @@ export class Sequencer {
     await writeLeaves(query, placed);
     await writeTiles(query, tiles);
     await writeTrees(query, grown);
-    const oldest = leaves.reduce((least, { timestamp }) => (timestamp < least ? timestamp : least), '~');
-    const delay = Math.max(0, (Date.now() - Date.parse(`${oldest.replace(' ', 'T')}:00`)) / 1000);
-    return { events: leaves.length, tenants: byTenant.size, delay };
+    const oldest = Math.min(...runs.map((run) => Date.parse(`${run.oldest.replace(' ', 'T')}:00`)));
+    const events = runs.reduce((sum, { count }) => sum + count, 0);
+    return { events, tenants: byTenant.size, delay: events > 0 ? Math.max(0, (Date.now() - oldest) / 1000) : 0 };
   }
 
   /** @throws TlogError when the tiles are not those that the checkpoint was made of: somebody has changed them */
@@ -334,29 +299,12 @@ export class Sequencer {
   }
 }
 
-/**
- * Events from before there was a log have no hash, and get that of their row. A later one without came past the service, and is left
- * out: whoever verifies the log finds it.
- */
-async function withHashes(
-  query: Query,
-  rows: readonly (Omit<NewLeaf, 'leaf_hash'> & { leaf_hash: Buffer | null })[],
-  adopted: bigint,
-): Promise<NewLeaf[]> {
-  const old = rows.filter(({ leaf_hash: hash, xid }) => hash === null && BigInt(xid) <= adopted);
-  const hashes = new Map<string, Buffer>();
-  for (const part of chunks(old, 1000)) {
-    const events = await readEvents(
-      query,
-      part.map(({ id }) => id),
-      part.map(({ timestamp }) => timestamp),
-    );
-    for (const [id, event] of events) hashes.set(id, Buffer.from(leafHash(leafEntry(canonicalStoredEvent(event)))));
+/** Lets requests have their turn between leaves: each takes some microseconds, and thousands come at a time. */
+async function appendTo(edge: TreeEdge, run: NewRun): Promise<void> {
+  for (let place = 0; place < run.count; place++) {
+    if (place % LEAVES_AT_ONCE === 0) await turn();
+    edge.append(hashAt(run, place));
   }
-  return rows.flatMap((row) => {
-    const hash = row.leaf_hash ?? hashes.get(row.id);
-    return hash ? [{ ...row, leaf_hash: hash }] : [];
-  });
 }
 
 function text(value: string): string {
