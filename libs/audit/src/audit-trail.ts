@@ -20,6 +20,8 @@ export interface AuditTrailOptions {
  */
 export class AuditTrail {
   private count = 0;
+  /** Of the last record, and mostly of the next: all that are recorded in one turn of the event loop become durable together. */
+  private wait: { for: Promise<void>; atMost: Promise<void> } | undefined;
 
   constructor(
     private readonly logger: AuditLogger,
@@ -43,7 +45,7 @@ export class AuditTrail {
     let receipt: AuditReceipt | undefined;
     try {
       receipt = await this.take(record);
-      await durableWithin(receipt, this.options.durableTimeoutMs ?? DURABLE_TIMEOUT_MS);
+      await this.durable(receipt);
       return receipt.id;
     } catch (error) {
       if (!(error instanceof AuditError) || error.code === 'audit_invalid') throw error;
@@ -64,6 +66,13 @@ export class AuditTrail {
       return this.logger.record(record);
     }
   }
+
+  /** @throws AuditError `audit_not_durable`; the event stays accepted */
+  private durable({ durable }: AuditReceipt): Promise<void> {
+    if (this.wait?.for !== durable)
+      this.wait = { for: durable, atMost: within(durable, this.options.durableTimeoutMs ?? DURABLE_TIMEOUT_MS) };
+    return this.wait.atMost;
+  }
 }
 
 function unavailable(cause: AuditError): ServiceError {
@@ -71,11 +80,10 @@ function unavailable(cause: AuditError): ServiceError {
   return new ServiceError('unavailable', 'audit_unavailable', detail, { cause, retryAfter: 1 });
 }
 
-/** @throws AuditError `audit_not_durable`; the event stays accepted */
-function durableWithin({ durable, id }: AuditReceipt, timeoutMs: number): Promise<void> {
+function within(durable: Promise<void>, timeoutMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(
-      () => reject(new AuditError('audit_not_durable', `event ${id} is not durable after ${timeoutMs} ms`)),
+      () => reject(new AuditError('audit_not_durable', `not durable after ${timeoutMs} ms`)),
       timeoutMs,
     );
     const settle = (tell: () => void): void => {

@@ -18,7 +18,8 @@ export interface Batch {
  * sink.
  */
 export class EventQueue {
-  private entries: Entry[] = [];
+  /** Those before `head` are gone: nothing of them is held any longer, or the collector would take them for old. */
+  private entries: (Entry | undefined)[] = [];
   private head = 0;
   private totalBytes = 0;
 
@@ -69,16 +70,16 @@ export class EventQueue {
 
   /** Those that are in no file. */
   unspooled(): AuditEvent[] {
-    return this.entries
-      .slice(this.head)
-      .filter(({ end }) => end === null)
-      .map(({ event }) => event);
+    return this.entries.slice(this.head).flatMap((entry) => (entry?.end === null ? [entry.event] : []));
   }
 
   /** Takes the oldest `count` events away. */
   drop(count: number): void {
-    for (let i = 0; i < count; i++) this.totalBytes -= this.entries[this.head + i]?.bytes ?? 0;
-    this.head = Math.min(this.head + count, this.entries.length);
+    const to = Math.min(this.head + count, this.entries.length);
+    for (; this.head < to; this.head++) {
+      this.totalBytes -= this.entries[this.head]!.bytes;
+      this.entries[this.head] = undefined;
+    }
     // Copy only now and then, so that dropping costs constant time on average.
     if (this.head === this.entries.length || (this.head > 1024 && this.head * 2 > this.entries.length)) {
       this.entries = this.entries.slice(this.head);
