@@ -21,14 +21,18 @@ export class AccessGuard implements CanActivate {
     private readonly settings: AccessSettings,
   ) {}
 
-  async canActivate(context: ExecutionContext): Promise<boolean> {
+  /** At once where there is nothing to wait for. */
+  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const rule =
       this.reflector.getAllAndOverride<AccessRule | undefined>(ACCESS_RULE, [
         context.getHandler(),
         context.getClass(),
       ]) ?? AUTHENTICATED;
     if (rule.kind === 'public' || rule.kind === 'bearer') return true;
-    const request = context.switchToHttp().getRequest<ServiceRequest>();
+    return this.admit(rule, context.switchToHttp().getRequest<ServiceRequest>());
+  }
+
+  private async admit(rule: AccessRule, request: ServiceRequest): Promise<boolean> {
     const principal = await this.identify(request);
     request.principal = principal;
     if (principal.kind === 'service') return true;

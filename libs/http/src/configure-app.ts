@@ -36,6 +36,7 @@ function observer({ logger, observe }: AppHttpOptions) {
       // The route's pattern, not the path: ids in labels would grow the metrics without bound.
       const route = (request.route as { path?: string } | undefined)?.path ?? 'unmatched';
       observe(request.method, route, response.statusCode, seconds);
+      if (!logger.isLevelEnabled('debug')) return;
       logger.debug(
         {
           request_id: request.requestId,

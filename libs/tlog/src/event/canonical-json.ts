@@ -43,12 +43,27 @@ function canonicalObject(object: object, depth: number): string {
   if (prototype !== null && Object.getPrototypeOf(prototype) !== null) throw notJson('an object of a class');
   const members = object as Readonly<Record<string, unknown>>;
   let text = '{';
-  for (const key of Object.keys(object).sort()) {
+  for (const key of sort(Object.keys(object))) {
     // JSON leaves such a member out, and so does what is stored.
     if (members[key] === undefined) continue;
     text += `${text === '{' ? '' : ','}${canonicalText(key)}:${canonicalJson(members[key], depth)}`;
   }
   return `${text}}`;
+}
+
+/** More are left to Array.prototype.sort, which copies them twice. */
+const FEW = 16;
+
+/** In place, by UTF-16 code units. */
+function sort(keys: string[]): string[] {
+  if (keys.length > FEW) return keys.sort();
+  for (let i = 1; i < keys.length; i++) {
+    const key = keys[i]!;
+    let to = i;
+    for (; to > 0 && keys[to - 1]! > key; to--) keys[to] = keys[to - 1]!;
+    keys[to] = key;
+  }
+  return keys;
 }
 
 /** What needs no escape: printable ASCII without quotes and backslashes. */
