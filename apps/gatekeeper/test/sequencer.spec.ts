@@ -157,15 +157,22 @@ describe('the sequencer', () => {
     await expectLog(old);
   }, 60_000);
 
-  it('leaves out a row that came past the service', async () => {
-    const good = logEvent('default', 1);
-    await database.query(
-      `INSERT INTO audit_log (id, tenant_id, timestamp, service, action, resource, result, reason, entities, metadata)
-       VALUES (gen_random_uuid(), 'default', now(), 's', 'a', 'r', 'ALLOWED', '', '[]', '{}')`,
-    );
-    start();
-    await sink.write([good]);
-    await waitFor('the other', async () => (await sizes()) === 1, 20_000);
-    await expectLog([good]);
-  }, 60_000);
+  it.each([
+    ['a row that came past the service', 'NULL'],
+    ['a row whose leaf hash is none', String.raw`'\x00'`],
+  ])(
+    'leaves out %s',
+    async (_name, hash) => {
+      const good = logEvent('default', 1);
+      await database.query(
+        `INSERT INTO audit_log (id, tenant_id, timestamp, service, action, resource, result, reason, entities, metadata, leaf_hash)
+       VALUES (gen_random_uuid(), 'default', now(), 's', 'a', 'r', 'ALLOWED', '', '[]', '{}', ${hash})`,
+      );
+      start();
+      await sink.write([good]);
+      await waitFor('the other', async () => (await sizes()) === 1, 20_000);
+      await expectLog([good]);
+    },
+    60_000,
+  );
 });
