@@ -1,4 +1,7 @@
 import { randomUUIDv7 } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { auditEvent, type AuditEvent } from '#contracts';
@@ -39,6 +42,23 @@ describe('EventQueue', () => {
         });
       }),
     );
+  });
+
+  it('does not hold what was dropped', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const queue = new EventQueue(10, 1e6);
+    const pushed = Array.from({ length: 10 }, (_, i) => {
+      const one = event(i);
+      queue.push(one, 10, place(i));
+      return new WeakRef(one);
+    });
+    queue.drop(5);
+    // Until then a new WeakRef holds its object.
+    await turn();
+    collect();
+    expect(pushed.map((one) => one.deref()?.sequence)).toEqual([...Array<undefined>(5), 5, 6, 7, 8, 9]);
+    expect(queue.length).toBe(5);
   });
 
   it('has room within both bounds, and for any one event when it is empty', () => {
