@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 
 const swc = JSON.parse(readFileSync(new URL('.swcrc', import.meta.url), 'utf8'));
 
-/** Started by `npm test`, which brings up one embedded PostgreSQL for the whole run and hands its URL to the suites. */
+/** Started by `npm test`, which brings up an embedded PostgreSQL for each worker and hands their URLs to the suites. */
 export default {
   testEnvironment: 'node',
   testEnvironmentOptions: { customExportConditions: ['source', 'node', 'node-addons'] },

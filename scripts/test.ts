@@ -8,9 +8,12 @@ import { EmbeddedPostgres } from '#embedded-postgres';
 import { discard, makeReachableTempDir, removeAbandoned } from './stack/temp-dir.js';
 
 /**
- * `npm test [-- jest arguments]`: one real PostgreSQL for the whole run, in a directory that is thrown away, then jest.
- * Suites find the server's superuser URL in GRAVITAS_TEST_POSTGRES_URL. The last line is `N passed, N failed`.
+ * `npm test [-- jest arguments]`: a real PostgreSQL for each of jest's workers, in a directory that is thrown away, then jest. So
+ * suites that run at the same time see nothing of each other: not their sessions, locks, roles or transactions. They find the superuser
+ * URLs in GRAVITAS_TEST_POSTGRES_URL, one for each worker, with blanks between. The last line is `N passed, N failed`.
  */
+const WORKERS = 2;
+
 interface JestReport {
   numPassedTests: number;
   numFailedTests: number;
@@ -21,11 +24,7 @@ interface JestReport {
 async function main(): Promise<number> {
   await removeAbandoned();
   const root = await makeReachableTempDir();
-  const postgres = new EmbeddedPostgres({
-    dataDir: join(root, 'postgres'),
-    password: randomBytes(18).toString('base64url'),
-    durable: false,
-  });
+  const servers = Array.from({ length: WORKERS }, (_, i) => testServer(join(root, `postgres-${i + 1}`)));
   let stopJest: () => void = () => undefined;
   let interrupted = false;
   const interrupt = (): void => {
@@ -35,14 +34,15 @@ async function main(): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
   process.once('disconnect', interrupt);
   try {
-    const { url } = await postgres.start();
+    const urls: string[] = [];
+    for (const server of servers) urls.push((await server.start()).url);
     if (interrupted) return 130;
     const reportFile = join(root, 'report.json');
     // What the suites make in the temporary directory goes with it, also when they were killed before they cleaned up.
     const temporary = join(root, 'tmp');
     await mkdir(temporary);
     await chmod(temporary, 0o711);
-    const jest = startJest(url, reportFile, temporary);
+    const jest = startJest(urls, reportFile, temporary);
     stopJest = jest.stop;
     const code = await jest.finished;
     return await summarise(reportFile, interrupted ? 130 : code);
@@ -51,18 +51,27 @@ async function main(): Promise<number> {
   }
 }
 
+function testServer(dataDir: string): EmbeddedPostgres {
+  return new EmbeddedPostgres({ dataDir, password: randomBytes(18).toString('base64url'), durable: false });
+}
+
 function startJest(
-  url: string,
+  urls: readonly string[],
   reportFile: string,
   temporary: string,
 ): { finished: Promise<number>; stop: () => void } {
   const bin = join(dirname(createRequire(import.meta.url).resolve('jest/package.json')), 'bin', 'jest.js');
-  const report = ['--json', `--outputFile=${reportFile}`, '--maxWorkers=2', `--cacheDirectory=${cacheDirectory()}`];
+  const report = [
+    '--json',
+    `--outputFile=${reportFile}`,
+    `--maxWorkers=${WORKERS}`,
+    `--cacheDirectory=${cacheDirectory()}`,
+  ];
   const flags = ['--experimental-vm-modules', '--no-warnings'];
   const child = spawn(process.execPath, [...flags, bin, ...report, ...process.argv.slice(2)], {
     // With --json the summary that people read goes to stderr and the JSON to the file.
     stdio: ['inherit', 'ignore', 'inherit'],
-    env: { ...process.env, NODE_ENV: 'test', GRAVITAS_TEST_POSTGRES_URL: url, TMPDIR: temporary },
+    env: { ...process.env, NODE_ENV: 'test', GRAVITAS_TEST_POSTGRES_URL: urls.join(' '), TMPDIR: temporary },
   });
   const finished = new Promise<number>((resolve) => {
     child.once('error', () => resolve(1));

@@ -148,7 +148,8 @@ describe('the months of the trail', () => {
         .catch((error: unknown) => error);
       const pid = await waitFor('the DETACH to wait for the reader', async () => {
         const [found] = await service.database.query<{ pid: number }>(
-          `SELECT pid FROM pg_stat_activity WHERE query LIKE 'ALTER TABLE audit_log DETACH%' AND wait_event_type = 'Lock'`,
+          `SELECT pid FROM pg_stat_activity WHERE query LIKE 'ALTER TABLE audit_log DETACH%' AND wait_event_type = 'Lock'
+           AND datname = current_database()`,
         );
         return found?.pid;
       });

@@ -100,8 +100,12 @@ describe('the gatekeeper while it moves to a database of its own', () => {
     expect((await ask('/v1/tokens/revoke', 'POST', { jti })).status).toBe(200);
     expect(await moving.target.query('SELECT FROM revoked_tokens')).toHaveLength(1);
     expect(await moving.source.query('SELECT FROM revoked_tokens')).toHaveLength(0);
-    const listening = await moving.target.query("SELECT FROM pg_stat_activity WHERE query LIKE 'LISTEN%revo%'");
-    expect(listening).toHaveLength(1);
+    const listening = `SELECT FROM pg_stat_activity WHERE query LIKE 'LISTEN%revo%' AND datname = current_database()`;
+    await waitFor(
+      'the feed to listen here alone',
+      async () =>
+        (await moving.target.query(listening)).length === 1 && (await moving.source.query(listening)).length === 0,
+    );
 
     await moving.tool.flip('source');
     expect(await decide('thing/4')).toBe(200);

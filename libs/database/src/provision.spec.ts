@@ -23,7 +23,15 @@ describe('provision', () => {
   const managed = [spec('managed')];
   const [one, two] = specs as [DatabaseSpec, DatabaseSpec];
 
-  beforeAll(() => provision(adminUrl, specs));
+  const managedUrl = connectionUrl(adminUrl, managedAdmin);
+
+  beforeAll(async () => {
+    const { user, password } = managedAdmin;
+    await withClient(adminUrl, (client) =>
+      client.query(`CREATE ROLE ${escapeIdentifier(user)} LOGIN CREATEDB CREATEROLE PASSWORD '${password}'`),
+    );
+    await provision(adminUrl, specs);
+  });
 
   afterAll(async () => {
     await withClient(adminUrl, async (client) => {
@@ -74,11 +82,6 @@ describe('provision', () => {
   });
 
   it('works as the administrator of a managed server, who is no superuser', async () => {
-    const { user, password } = managedAdmin;
-    await withClient(adminUrl, (client) =>
-      client.query(`CREATE ROLE ${escapeIdentifier(user)} LOGIN CREATEDB CREATEROLE PASSWORD '${password}'`),
-    );
-    const managedUrl = connectionUrl(adminUrl, managedAdmin);
     for (const _time of ['first', 'second']) await provision(managedUrl, managed);
     for (const spec of managed) {
       await withClient(as(spec, 'owner'), select);
@@ -97,11 +100,11 @@ describe('provision', () => {
   it('says that the server went away while it was at it', async () => {
     await withClient(adminUrl, async (client) => {
       await client.query('SELECT pg_advisory_lock(7217018001)');
-      const failure = provision(adminUrl, specs).catch((error: unknown) => error);
+      const failure = provision(managedUrl, managed).catch((error: unknown) => error);
       const ended = await waitFor('it to wait for the lock', async () => {
         const { rows } = await client.query(
-          `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
-           AND objid = 7217018001 % 4294967296`,
+          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1 AND wait_event_type = 'Lock'`,
+          [managedAdmin.user],
         );
         return rows.length > 0;
       });

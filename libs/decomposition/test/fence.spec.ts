@@ -134,7 +134,7 @@ describe('closing', () => {
     await client.query('BEGIN; UPDATE entry_1 SET id = id');
     const closing = close();
     await waitFor('the fence to wait', async () => {
-      return (await source.query(`SELECT FROM pg_locks WHERE NOT granted AND mode = 'ShareRowExclusiveLock'`)).rowCount;
+      return (await source.query(`SELECT FROM pg_locks WHERE NOT granted AND relation = 'entry_1'::regclass`)).rowCount;
     });
     expect(await fencedTables(source, tables)).toEqual([]);
     await client.query('COMMIT');

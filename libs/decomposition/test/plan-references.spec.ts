@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { testPostgresUrl } from '#testing';
 import { planReportJson } from '../src/core/plan/report-json.js';
 import { planReportText } from '../src/core/plan/report-text.js';
 import { codes, probe } from './support/probe-plan.js';
@@ -157,6 +158,6 @@ Nothing stands in the way. Next: create --service shop.
       estimate: { bytes: 57_344, bytes_per_second: 20_971_520 },
       problems: [],
     });
-    expect(JSON.stringify(report)).not.toContain(new URL(process.env.GRAVITAS_TEST_POSTGRES_URL!).password);
+    expect(JSON.stringify(report)).not.toContain(new URL(testPostgresUrl()).password);
   });
 });

@@ -19,9 +19,10 @@ export interface TestDatabase {
   drop: () => Promise<void>;
 }
 
-/** The server that `npm test` started for this run. */
+/** The server that `npm test` started for this worker of jest. */
 export function testPostgresUrl(): string {
-  const url = process.env.GRAVITAS_TEST_POSTGRES_URL;
+  const urls = process.env.GRAVITAS_TEST_POSTGRES_URL?.split(' ') ?? [];
+  const url = urls[(Number(process.env.JEST_WORKER_ID ?? 1) - 1) % urls.length];
   if (!url)
     throw new Error('GRAVITAS_TEST_POSTGRES_URL is not set: run the tests with `npm test`, or point it at a server');
   return url;
