@@ -8,7 +8,7 @@ const messages = [user('hi')];
 describe('calls to providers', () => {
   let router: TestRouter;
   beforeAll(async () => {
-    router = await startRouter({ ROUTER_PROVIDER_TIMEOUT_MS: '300', ROUTER_PROVIDER_IDLE_MS: '300' });
+    router = await startRouter({ ROUTER_PROVIDER_TIMEOUT_MS: '2000', ROUTER_PROVIDER_IDLE_MS: '2000' });
   });
   afterAll(() => router.close());
   beforeEach(() => {
@@ -83,7 +83,7 @@ describe('calls to providers', () => {
     ['a 5xx', refuse(500, { error: `broken with ${KEY}` }), /broken with \[key\]/],
     ['a refusal that is nobody’s fault here', refuse(404, { error: { message: 'pull it first' } }), /pull it first/],
     ['a broken connection', cutOff, /closed|hang up|reset/i],
-    ['silence', stall, /within 300 ms/],
+    ['silence', stall, /within 2000 ms/],
     ['an answer that is none', refuse(200, { hello: 1 }), /not a chat completion/],
   ])('502 upstream_error for %s', async (_name, behaviour, detail) => {
     router.upstream.behave(behaviour);

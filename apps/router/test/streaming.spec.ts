@@ -12,7 +12,7 @@ const BODY = { model: 'gemma2:27b', messages, stream: true };
 describe('streams', () => {
   let router: TestRouter;
   beforeAll(async () => {
-    router = await startRouter({ ROUTER_PROVIDER_IDLE_MS: '500', ROUTER_PROVIDER_TIMEOUT_MS: '5000' });
+    router = await startRouter({ ROUTER_PROVIDER_IDLE_MS: '2000', ROUTER_PROVIDER_TIMEOUT_MS: '5000' });
   });
   afterAll(() => router.close());
   beforeEach(() => {

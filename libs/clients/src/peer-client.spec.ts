@@ -267,21 +267,21 @@ describe('PeerClient', () => {
     ['says what was not agreed', () => status(200, 'hello')],
     ['does not know our key', () => problem(401)],
   ])('stops asking a peer that %s, tries again after a while, and goes on when it answers', async (_name, arrange) => {
-    connect({ breakMs: 600 });
+    connect({ breakMs: 1500 });
     arrange();
     for (let i = 0; i < 12; i++) await call({ idempotent: true }).catch(() => undefined);
     const before = seen.length;
     await expect(call({ idempotent: true })).rejects.toMatchObject(unavailable);
     expect(seen).toHaveLength(before);
 
-    await sleep(700);
+    await sleep(1600);
     await expect(call()).rejects.toMatchObject(unavailable);
     expect(seen).toHaveLength(before + 1);
     await expect(call()).rejects.toMatchObject(unavailable);
     expect(seen).toHaveLength(before + 1);
 
     handle = (_request, response) => response.end('{"n":1}');
-    await sleep(700);
+    await sleep(1600);
     for (let i = 0; i < 5; i++) expect(await call()).toEqual({ n: 1 });
   });
 

@@ -52,7 +52,7 @@ describe('migrateAtBoot', () => {
       runtimeRole: roleOf(database.runtimeUrl),
       entities: [],
       migrations,
-      connectTimeoutMs: 300,
+      connectTimeoutMs: 2000,
       ...(log && { log }),
     });
   const tables = async () =>

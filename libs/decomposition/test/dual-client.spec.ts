@@ -281,7 +281,7 @@ describe('a new half that fails is no matter to the caller, and is repaired', ()
   it('a statement that waits for a lock for too long', async () => {
     const holder = await dual.target.connect();
     await holder.query('BEGIN; SELECT FROM accounts FOR UPDATE');
-    await using((client) => client.query('UPDATE accounts SET amount = 1'), { halfTimeoutMs: 50 });
+    await using((client) => client.query('UPDATE accounts SET amount = 1'), { halfTimeoutMs: 500 });
     await holder.query('ROLLBACK');
     holder.release();
     expect(failed).toMatchObject([{ code: '57014' }]);

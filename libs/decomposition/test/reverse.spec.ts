@@ -65,7 +65,7 @@ describe('reverse after a switch', () => {
   it('names what an instance that does not pause is called, and goes on without it by force', async () => {
     const stubborn = one.standIn('stubborn', true);
     await stubborn.write('UPDATE item SET amount = 1 WHERE id = $1', [1]);
-    await expect(reverse(one.move, { tools: one.tools, pauseTimeoutMs: 500 })).rejects.toMatchObject({
+    await expect(reverse(one.move, { tools: one.tools, pauseTimeoutMs: 2000 })).rejects.toMatchObject({
       code: 'refused',
       message: expect.stringMatching(/^stubborn did not pause/),
     });

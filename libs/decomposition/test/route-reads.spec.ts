@@ -64,7 +64,7 @@ describe('where reads go', () => {
   });
 
   it('is the source for whoever wrote lately, for whoever has no key, and for all that does not say it reads', async () => {
-    const hasty = await notes.join({ ownWritesMs: 300 });
+    const hasty = await notes.join({ ownWritesMs: 2000 });
     await change({ readPercent: 100 });
     await waitFor('the other one to know', () => hasty.participation.move?.readPercent === 100);
     const count = async (key: string): Promise<number> => {

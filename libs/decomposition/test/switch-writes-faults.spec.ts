@@ -77,7 +77,7 @@ describe('switch-writes is refused', () => {
   it('when an instance does not pause, and names it', async () => {
     const good = one.standIn('good');
     const stubborn = one.standIn('stubborn', true);
-    const error = await refusal({ pauseTimeoutMs: 500 });
+    const error = await refusal({ pauseTimeoutMs: 2000 });
     expect(error).toMatchObject({ code: 'refused' });
     expect(error.message).toMatch(/^stubborn did not pause/);
     await good.write('INSERT INTO item (account, amount) VALUES (1, $1)', [1]);
@@ -97,7 +97,7 @@ describe('switch-writes is taken back', () => {
   it('when a transaction on the source does not end', async () => {
     const client = await one.source.connect();
     await client.query('BEGIN; UPDATE item SET amount = amount WHERE id = 1');
-    const run = refusal({ pauseTimeoutMs: 600 });
+    const run = refusal({ pauseTimeoutMs: 2000 });
     expect(await run).toMatchObject({ code: 'timeout', next: expect.stringContaining('pg_stat_activity') });
     await client.query('ROLLBACK');
     client.release();
@@ -109,16 +109,16 @@ describe('switch-writes is taken back', () => {
       one.streams.held.source = true;
       await one.source.query('UPDATE item SET amount = amount + 1 WHERE id = 2');
     });
-    const error = await refusal({ onStep, pauseTimeoutMs: 500 });
+    const error = await refusal({ onStep, pauseTimeoutMs: 2000 });
     expect(error).toMatchObject({ code: 'timeout', message: 'The stream from the source is behind.' });
   });
 
   it.each(['advanceSequences', 'verifyDelta'] as const)('when %s takes too long', async (name) => {
     const began = Date.now();
     const never = (): Promise<never> => new Promise(() => undefined);
-    const error = await refusal({ tools: { ...one.tools, [name]: never }, pauseTimeoutMs: 500 });
+    const error = await refusal({ tools: { ...one.tools, [name]: never }, pauseTimeoutMs: 2000 });
     expect(error).toMatchObject({ code: 'timeout' });
-    expect(Date.now() - began).toBeLessThan(5000);
+    expect(Date.now() - began).toBeLessThan(20_000);
   });
 
   it('when the last comparison finds something', async () => {
