@@ -3,7 +3,7 @@ import pg from 'pg';
 import { type ServiceName } from '#contracts';
 import { openMove, verbs, type Move, type Plan } from '#decomposition';
 import { migrateAtBoot } from '#database';
-import { waitFor } from '#testing';
+import { startSecondServer, waitFor, type SecondServer } from '#testing';
 import { judge, oldRows, type Databases, type Old } from '../support/moving/judge.js';
 import { SteadyLoad } from '../support/moving/load.js';
 import { planOf } from '../support/moving/monolith-plan.js';
@@ -19,6 +19,7 @@ const MINUTES = 60_000;
 const ORDER: readonly ServiceName[] = ['telemetry', 'guardian', 'lobby', 'router', 'gatekeeper'];
 
 describe(`five services leave a shared database, ${ROWS} rows in each of its five tables, under load`, () => {
+  let elsewhere: SecondServer;
   let monolith: Monolith;
   let plane: ControlPlane;
   let plan: Plan;
@@ -38,7 +39,8 @@ describe(`five services leave a shared database, ${ROWS} rows in each of its fiv
     ) as unknown as Databases;
 
   beforeAll(async () => {
-    monolith = await provisionMonolith();
+    elsewhere = await startSecondServer();
+    monolith = await provisionMonolith({ gatekeeper: elsewhere.url });
     plane = await monolith.start();
     const shared = new pg.Pool({ connectionString: monolith.url, max: 2 });
     await preload(shared, plane.gatekeeper.database.runtimeUrl, ROWS);
@@ -54,6 +56,7 @@ describe(`five services leave a shared database, ${ROWS} rows in each of its fiv
     await plane?.close();
     await Promise.all([...pools.values()].map((pool) => pool.end()));
     await monolith?.drop();
+    await elsewhere?.stop();
     process.stderr.write(`${figures.join('\n')}\n`);
   }, 2 * MINUTES);
 
@@ -101,23 +104,23 @@ describe(`five services leave a shared database, ${ROWS} rows in each of its fiv
     10 * MINUTES,
   );
 
-  it(
-    'telemetry goes back, with every row written since, and moves again',
-    async () => {
-      await within('telemetry', async (move) => {
+  it.each(['telemetry', 'gatekeeper'] as const)(
+    '%s goes back, with every row written since, and moves again',
+    async (name) => {
+      await within(name, async (move) => {
         const before = load.ledger.measurements.size;
         await waitFor('some more measurements', () => Promise.resolve(load.ledger.measurements.size > before + 10));
         const began = performance.now();
         const report = await verbs.reverse(move, { dryRun: false });
-        moved.delete('telemetry');
+        moved.delete(name);
         figures.push(
-          `telemetry: back after ${Math.round(performance.now() - began)} ms, of which writes waited ${Math.round(report.pause_ms!)} ms`,
+          `${name}: back after ${Math.round(performance.now() - began)} ms, of which writes waited ${Math.round(report.pause_ms!)} ms`,
         );
         expect(await verbs.verify(move, { full: false, repair: false })).toMatchObject({
           clean: true,
           differences: [],
         });
-        await there(move, 'telemetry');
+        await there(move, name);
       });
     },
     10 * MINUTES,
@@ -134,6 +137,25 @@ describe(`five services leave a shared database, ${ROWS} rows in each of its fiv
     const agree = async (): Promise<boolean> => (await judge(ledger, databases())).length === 0;
     await waitFor('ledger and databases to agree', agree, 20_000).catch(() => undefined);
     expect(await judge(ledger, databases())).toEqual([]);
+  });
+
+  it('every event is in the log, wherever its transaction was counted', async () => {
+    const trail = databases().gatekeeper;
+    const counts = async () =>
+      (
+        await trail<{ events: string; leaves: string; named: string }>(
+          `SELECT (SELECT count(*) FROM audit_log) AS events, (SELECT sum(size) FROM tlog_trees) AS leaves,
+             (SELECT sum(cardinality(ids)) FROM tlog_leaves) AS named`,
+        )
+      )[0]!;
+    await waitFor(
+      'the log to take in all events',
+      async () => {
+        const { events, leaves, named } = await counts();
+        return events === leaves && events === named;
+      },
+      20_000,
+    );
   });
 
   it(

@@ -37,8 +37,12 @@ export interface Monolith {
   drop: () => Promise<void>;
 }
 
-/** Makes the shared database with all roles, as a monolith has it: every service makes its tables in the same schema. */
-export async function provisionMonolith(): Promise<Monolith> {
+/**
+ * Makes the shared database with all roles, as a monolith has it: every service makes its tables in the same schema.
+ *
+ * @param elsewhere the servers of the services that are to go to another one, as the superuser
+ */
+export async function provisionMonolith(elsewhere: Partial<Record<ServiceName, string>> = {}): Promise<Monolith> {
   const server = testPostgresUrl();
   const tag = randomBytes(4).toString('hex');
   const database = `chat_history_${tag}`;
@@ -57,7 +61,10 @@ export async function provisionMonolith(): Promise<Monolith> {
   );
 
   const services = Object.fromEntries(
-    ALL_SERVICES.map(({ name, tables }) => [name, placeOf(name, tables, specs.get(name)!, server, tag)]),
+    ALL_SERVICES.map(({ name, tables }) => [
+      name,
+      placeOf(name, tables, specs.get(name)!, elsewhere[name] ?? server, tag),
+    ]),
   ) as Record<ServiceName, MonolithService>;
   const environment = Object.assign(
     {},
@@ -69,7 +76,10 @@ export async function provisionMonolith(): Promise<Monolith> {
     services,
     environment,
     start: (further = {}) => startControlPlane({ ...environment, ...further }, sharedDatabases(specs)),
-    drop: () => dropAll(server, [database, ...Object.values(services).map(databaseOf)], [...specs.values()]),
+    drop: async () => {
+      for (const each of new Set([server, ...Object.values(elsewhere)]))
+        await dropAll(each, [database, ...Object.values(services).map(databaseOf)], [...specs.values()]);
+    },
   };
 }
 
@@ -106,7 +116,7 @@ function placeOf(
 function settingsOf(name: ServiceName, spec: DatabaseSpec, service: MonolithService): Record<string, string> {
   const prefix = name.toUpperCase();
   const target = { ...spec, database: databaseOf(service) };
-  const url = (role: Parameters<typeof roleUrl>[2]) => roleUrl(testPostgresUrl(), target, role);
+  const url = (role: Parameters<typeof roleUrl>[2]) => roleUrl(service.targetUrl, target, role);
   return {
     [`${prefix}_MIGRATIONS_TABLE`]: `${name}_migrations`,
     [`${prefix}_SPLIT_DATABASE_URL`]: url('runtime'),

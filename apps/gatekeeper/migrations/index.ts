@@ -10,6 +10,7 @@ import { KeepTransparencyLog1764201600000 } from './1764201600000-keep-transpare
 import { SealMonths1764288000000 } from './1764288000000-seal-months.js';
 import { KeepCosignatures1764374400000 } from './1764374400000-keep-cosignatures.js';
 import { SearchTextInTwoSteps1764460800000 } from './1764460800000-search-text-in-two-steps.js';
+import { CountOnInAnotherCluster1764547200000 } from './1764547200000-count-on-in-another-cluster.js';
 
 /** This service's schema history, oldest first. */
 export const migrations = [
@@ -25,4 +26,5 @@ export const migrations = [
   SealMonths1764288000000,
   KeepCosignatures1764374400000,
   SearchTextInTwoSteps1764460800000,
+  CountOnInAnotherCluster1764547200000,
 ];

@@ -15,6 +15,7 @@ import { Quarantine } from './audit/quarantine.js';
 import { TextTidier } from './audit/text-tidier.js';
 import { TrailReader } from './audit/trail-reader.js';
 import { CONFIG, loadConfig, type GatekeeperConfig } from './config.js';
+import { countOn } from './notary/count-on.js';
 import { LogReader } from './notary/log-reader.js';
 import { LogController } from './notary/log.controller.js';
 import { Notary } from './notary/notary.js';
@@ -112,6 +113,7 @@ export const gatekeeper: ServiceDefinition<GatekeeperConfig> = {
   loadConfig,
   entities: [],
   migrations,
+  prepareDatabase: ({ notaryUrl }, logger) => countOn(notaryUrl, logger),
   module: (config, logger) => AppModule.forRoot(config, logger),
   movedConnections: (config) => config.movedConnections,
 };

@@ -1,12 +1,11 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { waitFor } from '#testing';
+import { startSecondServer, waitFor, type SecondServer } from '#testing';
 import { copy } from '../src/core/copy/copy.js';
 import { type Move } from '../src/core/move.js';
 import { openStream } from '../src/core/stream/open-stream.js';
 import { contentOf } from './support/content.js';
 import { copyAndKill } from './support/copy-process.js';
 import { RESTLESS_DATA, RESTLESS_DDL, RESTLESS_TABLES, startWriters } from './support/restless-writers.js';
-import { startSecondServer, type SecondServer } from './support/second-server.js';
 import { smallMove, type SmallMove, type SmallMoveOptions } from './support/small-move.js';
 
 const SLOW = 240_000;

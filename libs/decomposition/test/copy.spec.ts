@@ -1,10 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { waitFor } from '#testing';
+import { startSecondServer, waitFor, type SecondServer } from '#testing';
 import { copy, COPY_STEPS, type CopyStep } from '../src/core/copy/copy.js';
 import { type Move } from '../src/core/move.js';
 import { openStream } from '../src/core/stream/open-stream.js';
 import { ReplicationStream } from '../src/core/stream/replication/replication-stream.js';
-import { startSecondServer, type SecondServer } from './support/second-server.js';
 import { smallMove, type SmallMove, type SmallMoveOptions } from './support/small-move.js';
 import { contentOf } from './support/content.js';
 

@@ -1,10 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { waitFor } from '#testing';
+import { startSecondServer, waitFor, type SecondServer } from '#testing';
 import { type SplitError } from '../src/core/errors.js';
 import { type Side } from '../src/core/side.js';
 import { openStream } from '../src/core/stream/open-stream.js';
 import { ReplicationStream } from '../src/core/stream/replication/replication-stream.js';
-import { startSecondServer, type SecondServer } from './support/second-server.js';
 import { smallMove, type SmallMove } from './support/small-move.js';
 
 const DDL = `

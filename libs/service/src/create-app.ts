@@ -26,6 +26,7 @@ export async function createApp<C extends WithService>(
     log: (message) => logger.info(message),
   });
   if (migrated.length > 0) logger.info({ migrations: migrated }, 'database migrated');
+  await definition.prepareDatabase?.(config, logger);
 
   const participation = await takePart(config.service, definition.movedConnections?.(config) ?? [], logger);
   try {

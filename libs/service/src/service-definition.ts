@@ -15,6 +15,8 @@ export interface ServiceDefinition<C extends WithService> extends Pick<DatabaseO
   describe: Pick<ApiDescription, 'title' | 'description'>;
   /** @throws ConfigError */
   loadConfig: (environment: Environment) => C;
+  /** What is to be so before anything is written, once the migrations have run. @throws what is to end the start */
+  prepareDatabase?: (config: C, logger: Logger) => Promise<void>;
   module: (config: C, logger: Logger) => DynamicModule;
   decorateProblem?: ProblemDecorator;
   /** Where other connections than those of every service lead when it moves to a database of its own. */

@@ -1,4 +1,5 @@
 export { startIdentityProvider, type TestIdentityProvider } from './identity-provider.js';
+export { startSecondServer, type SecondServer } from './second-server.js';
 export { ServiceHarness, startBesideGatekeeper, type Caller, type Pair } from './service-harness.js';
 export { startStandInGatekeeper, type AskedValidation, type StandInGatekeeper } from './stand-in-gatekeeper.js';
 export { MovingService, type MovingServiceOptions } from './moving-service.js';

@@ -23,6 +23,7 @@ export function planOf(monolith: Monolith): Plan {
           further: further.map((one) => login(one, one.bypassRls)),
           tables: [...tables],
           ...(name === 'gatekeeper' && {
+            takeover: { call: 'audit_count_on', replaces: ['audit_xid_base'] },
             chains: [{ kind: 'runs', table: 'tlog_leaves', first: 'first', items: 'ids', partition: 'tenant_id' }],
           }),
         },

@@ -161,7 +161,7 @@ export class Sequencer {
     const key = this.options.signer.verifier.toString();
     const { rows } = await client.query<{ epoch: string; key: string; ahead: boolean }>(
       `UPDATE tlog_sequencer SET epoch = epoch + 1, key = coalesce(key, $1)
-       RETURNING epoch, key, pg_snapshot_xmax(seen)::text::numeric > pg_snapshot_xmax(pg_current_snapshot())::text::numeric AS ahead`,
+       RETURNING epoch, key, pg_snapshot_xmax(seen)::text::numeric > pg_snapshot_xmax(audit_snapshot())::text::numeric AS ahead`,
       [key],
     );
     const [state] = rows;
@@ -171,7 +171,7 @@ export class Sequencer {
       );
     if (state.ahead)
       throw new Error(
-        'the transactions of the log are ahead of those of this PostgreSQL: it is a logical copy of another cluster, whose order of events it does not know',
+        'the transactions of the log are ahead of those of this PostgreSQL: the database was put into another cluster while this instance ran; start it anew, and it counts on from there',
       );
     return state.epoch;
   }
@@ -212,7 +212,7 @@ export class Sequencer {
     const { seen, adopted, target, xid, time, id } = found;
     const after = xid !== null && time !== null && id !== null ? { xid, time, id } : undefined;
     if (target !== null) return { seen, adopted, target, after };
-    const [now] = await query<{ snapshot: string }>('SELECT pg_current_snapshot() AS snapshot', []);
+    const [now] = await query<{ snapshot: string }>('SELECT audit_snapshot() AS snapshot', []);
     return { seen, adopted, target: now!.snapshot, after };
   }
 

@@ -1,5 +1,6 @@
 import { describe, type FullDescription } from '../describe/describe.js';
 import { compare, describeDifferences } from '../describe/differences.js';
+import { fullName, parseTableName } from '../catalogue/table.js';
 import { type Move } from '../move.js';
 import { type Side } from '../side.js';
 import { readDeferred } from './deferred-store.js';
@@ -10,9 +11,16 @@ export function loginsOf({ plan }: Move): string[] {
 }
 
 /** @param other side's description: what stands alone there counts here, too, if it is there */
-export function describeSide(move: Move, side: Side, other?: FullDescription): Promise<FullDescription> {
+export async function describeSide(move: Move, side: Side, other?: FullDescription): Promise<FullDescription> {
   const also = other?.objects.filter(({ table }) => table === '');
-  return describe(move.databases[side], move.service.tables, loginsOf(move), also);
+  const { service } = move;
+  const description = await describe(move.databases[side], service.tables, loginsOf(move), also);
+  const replaced = service.takeover?.replaces.map((name) => `${fullName(parseTableName(name))}(`) ?? [];
+  const objects = description.objects.map((one) => {
+    const differs = one.kind === 'function' && replaced.some((name) => one.name.startsWith(name));
+    return differs ? { ...one, text: 'as it is on each side' } : one;
+  });
+  return { ...description, objects };
 }
 
 /**

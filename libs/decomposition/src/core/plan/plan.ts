@@ -53,6 +53,11 @@ const service = z.strictObject({
    * - `migrations`: the service's own migrations make it (`npm run APP:migration:run`); `create` compares it with the source's
    */
   schema: z.enum(['clone', 'migrations']).default('clone'),
+  /**
+   * `call` names a function of the service without arguments, there on both sides. It is called on a side that has all rows of the other
+   * one, before it takes the writes: as often as that is tried, and while they wait. Functions that it `replaces` may differ.
+   */
+  takeover: z.strictObject({ call: tableName, replaces: z.array(tableName).max(20).default([]) }).optional(),
   strategy: z.enum(['replication', 'dual-write']).default('replication'),
   owner: login,
   /** What the service runs as; further logins get the rights that they have on the source's tables. */

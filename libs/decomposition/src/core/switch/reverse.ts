@@ -21,6 +21,7 @@ import { changeOwn, closeSide, movingStreams, openSource } from './sides.js';
 import { REVERSE_STEPS, type ReverseStep } from './steps.js';
 import { REVERSED, takeBackReverse, takeBackSwitch } from './take-back.js';
 import { listed, type SwitchTools } from './tools.js';
+import { takeOver } from './take-over.js';
 import { within } from './within.js';
 
 export interface ReverseOptions extends VerbOptions {
@@ -143,6 +144,7 @@ function handlersOf(run: Run, parts: Parts, pause: Pause, force: boolean): Handl
     drain: () => back.catchUp(pause.left(), move.signal),
     sequences: async () => {
       await within(move, pause.left(), 'Advancing sequences', (hurried) => tools.advanceSequences(hurried, 'source'));
+      await within(move, pause.left(), 'Taking over', (hurried) => takeOver(hurried, 'source'));
     },
     'verify-delta': async () => {
       const found = await within(move, pause.left(), 'The last comparison', (hurried) =>

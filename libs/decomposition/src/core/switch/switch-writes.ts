@@ -21,6 +21,7 @@ import { CLOSED, closeSide, movingStreams, openTarget } from './sides.js';
 import { SWITCH_STEPS, type SwitchStep } from './steps.js';
 import { takeBackSwitch } from './take-back.js';
 import { listed, type SwitchTools } from './tools.js';
+import { takeOver } from './take-over.js';
 import { within } from './within.js';
 
 export interface SwitchWritesOptions extends VerbOptions {
@@ -112,6 +113,7 @@ function handlersOf(run: Run, parts: Parts, pause: Pause): Handlers<SwitchStep> 
     drain: () => forward.catchUp(pause.left(), move.signal),
     sequences: async () => {
       await within(move, pause.left(), 'Advancing sequences', (hurried) => tools.advanceSequences(hurried, 'target'));
+      await within(move, pause.left(), 'Taking over', (hurried) => takeOver(hurried, 'target'));
     },
     'verify-delta': async () => {
       const found = await within(move, pause.left(), 'The last comparison', (hurried) =>

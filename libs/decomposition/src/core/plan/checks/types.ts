@@ -24,7 +24,11 @@ export const checkTypes: Check = (survey, found) => {
       });
     if (!column.builtIn) {
       if (service.schema === 'clone') clone(column, of, (finding) => found.problem(finding));
-    } else local(column, of, sameCluster(survey, service.name), found);
+    } else {
+      // It says that it sees to that itself.
+      const together = service.takeover !== undefined || sameCluster(survey, service.name);
+      local(column, of, together, found);
+    }
   }
 };
 
