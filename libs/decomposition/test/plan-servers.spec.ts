@@ -151,6 +151,14 @@ describe('the servers of a plan', () => {
         "max_slot_wal_keep_size of the server of one's target is 1GB: a stream that falls behind by more is lost, and the copy begins anew.",
         "idle_replication_slot_timeout of the server of one's target is 1h: a stream that rests for longer is lost.",
       ]);
+      const takeover = { call: 'count_on' };
+      const counted = await checkPlan(
+        probePlan({
+          source: source.url,
+          services: { one: { tables: ['a'], target, takeover }, two: { tables: ['b'] } },
+        }),
+      );
+      expect(counted.problems.map(({ place }) => place)).toEqual(report.problems.map(({ place }) => place).slice(1));
       const dual = { tables: ['b'], target, strategy: 'dual-write' };
       const without = await checkPlan(probePlan({ source: source.url, services: { two: dual }, stay: ['a'] }));
       expect([without.problems, without.warnings]).toEqual([[], []]);

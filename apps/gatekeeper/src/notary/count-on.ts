@@ -1,5 +1,4 @@
 import { connectSession } from '#database';
-import { type Logger } from '#logging';
 
 const TIMEOUT_MS = 30_000;
 
@@ -9,7 +8,7 @@ const TIMEOUT_MS = 30_000;
  *
  * @throws what pg throws
  */
-export async function countOn(url: string, log: Pick<Logger, 'warn'>): Promise<void> {
+export async function countOn(url: string, log: { warn: (details: object, message: string) => void }): Promise<void> {
   const client = await connectSession({
     connectionString: url,
     application_name: 'gravitas-gatekeeper-notary',

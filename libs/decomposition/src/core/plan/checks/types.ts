@@ -3,8 +3,12 @@ import { type Finding } from '../report.js';
 import { homeOf, sameCluster } from '../survey.js';
 import { type Check } from './check.js';
 
-/** They count what one cluster does. */
-const OF_A_CLUSTER = new Set(['xid', 'xid8', 'cid', 'pg_snapshot', 'txid_snapshot', 'pg_lsn', 'regrole']);
+/** They count the transactions of one cluster. */
+const TRANSACTIONS = ['xid', 'xid8', 'pg_snapshot', 'txid_snapshot'];
+/** What else means something in one cluster. */
+const OF_A_CLUSTER = new Set([...TRANSACTIONS, 'cid', 'pg_lsn', 'regrole']);
+const ELSEWHERE =
+  "Move the service to a database on the source's server, or turn the column into one that counts by itself";
 /** They name what one database has. */
 const OF_A_DATABASE =
   /^(?:oid|tid|aclitem|reg(?:class|proc|procedure|oper|operator|type|namespace|config|dictionary|collation))$/;
@@ -24,11 +28,9 @@ export const checkTypes: Check = (survey, found) => {
       });
     if (!column.builtIn) {
       if (service.schema === 'clone') clone(column, of, (finding) => found.problem(finding));
-    } else {
-      // It says that it sees to that itself.
-      const together = service.takeover !== undefined || sameCluster(survey, service.name);
-      local(column, of, together, found);
-    }
+      // Who takes over sees to how transactions count there.
+    } else if (service.takeover === undefined || !TRANSACTIONS.includes(column.type))
+      local(column, of, sameCluster(survey, service.name), found);
   }
 };
 
@@ -67,9 +69,11 @@ function local(
     ...of,
     code: 'type_does_not_travel',
     message: `${of.place} is of type ${type}, which means something in one ${cluster ? 'cluster' : 'database'} only.`,
-    next: cluster
-      ? "Move the service to a database on the source's server, or turn the column into one that counts by itself."
-      : 'Store a name instead (text).',
+    next: TRANSACTIONS.includes(type)
+      ? `${ELSEWHERE}, or let a function of the service, the plan's \`takeover\`, count on from there.`
+      : cluster
+        ? `${ELSEWHERE}.`
+        : 'Store a name instead (text).',
   };
   if (together === false) found.problem(finding);
   // Of oid, more is said as of large objects.
