@@ -17,6 +17,8 @@ export interface RealMoveOptions {
   others?: Readonly<Record<string, readonly string[]>>;
   /** Of the plan. */
   settings?: object;
+  /** Another server than that of the test run, or another administrator. */
+  server?: string;
 }
 
 /** A source, and a plan to leave it; everything else is up to the verbs. */
@@ -38,7 +40,7 @@ export interface RealMove {
 
 export async function realMove(options: RealMoveOptions): Promise<RealMove> {
   const tag = randomBytes(4).toString('hex');
-  const server = testPostgresUrl();
+  const server = options.server ?? testPostgresUrl();
   const source = `real_source_${tag}`;
   const urlOf = (database: string): string => connectionUrl(server, { database });
   const login = (name: string): object => ({ name, password_env: 'UNUSED' });

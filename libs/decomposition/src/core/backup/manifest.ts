@@ -32,7 +32,7 @@ const manifest = z.strictObject({
   plan: z.string(),
   services: z.array(z.string()),
   made_at: z.string(),
-  source: z.strictObject({ system: z.string(), database: z.string(), server_version: z.string() }),
+  source: z.strictObject({ system: z.string().nullable(), database: z.string(), server_version: z.string() }),
   /** All rows are as they were at this moment. */
   snapshot: z.strictObject({ lsn: z.string(), time: z.string() }),
   /** That row-level security's policies speak of: they must be there before a restore. */

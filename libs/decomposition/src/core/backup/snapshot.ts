@@ -3,6 +3,7 @@ import { escapeLiteral } from 'pg';
 import { quoted } from '../catalogue/table.js';
 import { type SequenceName } from '../describe/describe.js';
 import { SplitError } from '../errors.js';
+import { readCluster } from '../plan/read/database-facts.js';
 import { type Manifest } from './manifest.js';
 
 /** One moment of a database, for several connections. */
@@ -20,21 +21,21 @@ export interface Snapshot {
 const ABOUT = `
   SELECT pg_export_snapshot() AS id, to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS time,
     (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text AS lsn,
-    (SELECT system_identifier::text FROM pg_control_system()) AS system, current_database() AS database,
+    current_database() AS database,
     current_setting('server_version') AS version`;
 
 const BEGIN = 'BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY';
 
 /** Source: PostgreSQL documentation, "Snapshot Synchronization Functions". */
 export async function openSnapshot(pool: pg.Pool): Promise<Snapshot> {
+  const system = await readCluster(pool);
   const keeper = await pool.connect();
   // The next query reports it.
   keeper.on('error', () => undefined);
   try {
     await keeper.query(BEGIN);
-    const { rows } =
-      await keeper.query<Record<'id' | 'time' | 'lsn' | 'system' | 'database' | 'version', string>>(ABOUT);
-    const { id, time, lsn, system, database, version } = rows[0]!;
+    const { rows } = await keeper.query<Record<'id' | 'time' | 'lsn' | 'database' | 'version', string>>(ABOUT);
+    const { id, time, lsn, database, version } = rows[0]!;
     return {
       ...{ lsn, time, source: { system, database, server_version: version } },
       use: (work) => work(keeper),

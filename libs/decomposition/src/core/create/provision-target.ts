@@ -49,7 +49,8 @@ export async function provisionTarget(move: Move, passwords: (login: Login) => s
  * @throws SplitError `invalid_plan` when source and target are one database; `unreachable`, or `refused` when the server lets nobody in
  */
 export async function checkApart(move: Move): Promise<boolean> {
-  const sql = 'SELECT system_identifier::text || current_database() AS id FROM pg_control_system()';
+  // Anybody may know when a server started; not every administrator what it is called.
+  const sql = 'SELECT extract(epoch FROM pg_postmaster_start_time()) || current_database() AS id';
   const source = await move.databases.source.query<{ id: string }>(sql);
   // Of its own: the pool must not keep connections while the database is closed to others.
   const client = new pg.Client({

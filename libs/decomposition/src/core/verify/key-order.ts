@@ -20,7 +20,7 @@ const COLLATIONS = `
     CASE WHEN coalesce(c.collcollate, c.locale) IN ('C', 'POSIX') AND c.provider IN ('c', 'b') THEN 'bytes'
       WHEN c.provider = 'b' THEN concat_ws('/', 'b', c.locale)
       ELSE concat_ws('/', c.provider, c.collcollate, c.locale, c.rules, coalesce(c.version,
-        (SELECT system_identifier::text FROM pg_control_system()))) END AS "order"
+        extract(epoch FROM pg_postmaster_start_time())::text)) END AS "order"
   FROM pg_attribute a CROSS JOIN LATERAL (
     SELECT l.collname, l.collnamespace,
       CASE WHEN l.collprovider = 'd' THEN d.datlocprovider::text ELSE l.collprovider::text END AS provider,

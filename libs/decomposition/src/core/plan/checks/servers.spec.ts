@@ -14,7 +14,7 @@ const FACTS: DatabaseFacts = {
     ...{ slotWalKeepSize: '-1', idleSlotTimeout: '0' },
   },
   inUse: { slots: 0, senders: 0, origins: 0, workers: 0 },
-  rights: { superuser: true, bypassRls: true, replication: true, subscribe: true, replicaRole: true },
+  rights: { superuser: true, bypassRls: true, replication: true, subscribe: true, advance: true, replicaRole: true },
   extensions: new Set(['plpgsql']),
 };
 

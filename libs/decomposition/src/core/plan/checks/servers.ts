@@ -3,6 +3,8 @@ import { type ServicePlan } from '../plan.js';
 import { type Survey } from '../survey.js';
 import { type Check } from './check.js';
 
+const GRANT_ADVANCE = 'GRANT EXECUTE ON FUNCTION pg_replication_origin_advance(text, pg_lsn) TO that role';
+
 type Found = Parameters<Check>[1];
 
 /** Subscriptions with `origin = none`, without which two opposite streams would feed each other. */
@@ -119,6 +121,13 @@ function checkReplication({ name, facts }: Server, found: Found): void {
       place: name,
       message: `The administrator of ${name} has no ${missing.join(', and no ')}, which streams are made with.`,
       next: "Give it that, or what the server's provider has in its place.",
+    });
+  if (!rights.superuser && !rights.advance)
+    found.warn({
+      code: 'server_right',
+      place: name,
+      message: `The administrator of ${name} may not execute pg_replication_origin_advance there, which says from where a stream goes on.`,
+      next: `As a superuser: ${GRANT_ADVANCE}, in each of the plan's databases of that server, or in template1 before they are made.`,
     });
 }
 

@@ -19,6 +19,8 @@ export interface DatabaseFacts {
     bypassRls: boolean;
     replication: boolean;
     subscribe: boolean;
+    /** May execute pg_replication_origin_advance, in the database that was asked. */
+    advance: boolean;
     /** May SET session_replication_role. */
     replicaRole: boolean;
   };
@@ -64,6 +66,7 @@ const FACTS = `
       'superuser', r.rolsuper, 'bypassRls', r.rolbypassrls, 'replication', r.rolreplication,
       'subscribe', CASE WHEN to_regrole('pg_create_subscription') IS NULL THEN false
                         ELSE pg_has_role(to_regrole('pg_create_subscription'), 'USAGE') END,
+      'advance', has_function_privilege('pg_replication_origin_advance(text, pg_lsn)', 'EXECUTE'),
       'replicaRole', has_parameter_privilege('session_replication_role', 'SET')) AS rights,
     ARRAY(SELECT name::text FROM pg_available_extensions) AS extensions
   FROM pg_roles r CROSS JOIN pg_database d
@@ -74,7 +77,14 @@ const NO_FACTS = {
   collation: '',
   settings: { walLevel: '', slots: 0, senders: 0, origins: 0, workers: 0, slotWalKeepSize: '-1', idleSlotTimeout: '0' },
   inUse: { slots: 0, senders: 0, origins: 0, workers: 0 },
-  rights: { superuser: false, bypassRls: false, replication: false, subscribe: false, replicaRole: false },
+  rights: {
+    superuser: false,
+    bypassRls: false,
+    replication: false,
+    subscribe: false,
+    advance: false,
+    replicaRole: false,
+  },
   extensions: new Set<string>(),
 };
 
@@ -96,7 +106,8 @@ export async function readDatabaseFacts(pool: pg.Pool, database: string): Promis
   return { ...facts, ...base, extensions: new Set(extensions) };
 }
 
-async function readCluster(pool: pg.Pool): Promise<string | null> {
+/** Null when the administrator may not know it. */
+export async function readCluster(pool: pg.Pool): Promise<string | null> {
   try {
     const { rows } = await pool.query<{ id: string }>('SELECT system_identifier::text AS id FROM pg_control_system()');
     return rows[0]!.id;

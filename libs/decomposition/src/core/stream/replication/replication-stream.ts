@@ -50,6 +50,7 @@ export class ReplicationStream implements Stream {
   async capture(): Promise<void> {
     const { move, names, from } = this;
     await this.refuseWithoutDecoding();
+    await this.refuseWithoutAdvancing();
     await this.beats.prepare();
     const tables = await move.tables(from);
     await ensurePublications(this.here, names, { service: move.service.name, from, tables });
@@ -169,6 +170,21 @@ export class ReplicationStream implements Stream {
         'refused',
         `The ${this.from}'s server has wal_level ${rows[0]!.level}: its changes cannot be followed.`,
         'Set wal_level = logical and restart it, or choose `strategy: dual-write` in the plan.',
+      );
+  }
+
+  /** Now, and not in the pause of a switch, which is when the other stream is told from where to go on. */
+  private async refuseWithoutAdvancing(): Promise<void> {
+    const { rows } = await this.there.query<{ may: boolean; role: string; database: string }>(
+      `SELECT has_function_privilege('pg_replication_origin_advance(text, pg_lsn)', 'EXECUTE') AS may,
+         quote_ident(current_user) AS role, current_database() AS database`,
+    );
+    const { may, role, database } = rows[0]!;
+    if (!may)
+      throw new SplitError(
+        'refused',
+        `${role} may not say from where a stream to ${database} goes on: it lacks a right on a function.`,
+        `In ${database}, as a superuser: GRANT EXECUTE ON FUNCTION pg_replication_origin_advance(text, pg_lsn) TO ${role}.`,
       );
   }
 
