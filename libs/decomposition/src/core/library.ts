@@ -9,6 +9,7 @@ import { noteCutKeys } from './create/cut-foreign-keys.js';
 import { dropDeferred, makeDeferred } from './create/deferred.js';
 import { readDeferred } from './create/deferred-store.js';
 import { driftOf } from './create/drift.js';
+import { followPartitions } from './create/follow-partitions.js';
 import { movedOtherEnds } from './create/moved-other-ends.js';
 import { type Move } from './move.js';
 import { checkPlan } from './plan/check-plan.js';
@@ -55,16 +56,40 @@ export const verbs: Omit<Verbs, 'sample'> = {
       return report;
     }),
   verify: async (move, options) => {
+    await partitions(move);
     const stream = openStream(move, leaderOf(await move.state.read()));
     return verify(move, { ...options, stream, drift: driftAsDifferences });
   },
-  switchReads: (move, options) => switchReads(move, { ...options, tools }),
-  switchWrites: (move, options) => switchWrites(move, { ...options, tools }),
-  reverse: (move, options) => reverse(move, { ...options, tools }),
-  complete: (move, options) => complete(move, { ...options, tools }),
+  switchReads: async (move, options) => {
+    if (!options.dryRun) await partitions(move);
+    return switchReads(move, { ...options, tools });
+  },
+  switchWrites: async (move, options) => {
+    if (!options.dryRun) await partitions(move);
+    return switchWrites(move, { ...options, tools });
+  },
+  reverse: async (move, options) => {
+    if (!options.dryRun) await partitions(move);
+    return reverse(move, { ...options, tools });
+  },
+  complete: async (move, options) => {
+    if (!options.dryRun) await partitions(move);
+    return complete(move, { ...options, tools });
+  },
   abandon: (move, options) => abandon(move, { ...options, tools }),
   openStream,
 };
+
+/** Beforehand, so that they do not stand in the way. Those that cannot be made do, and a gate says so. */
+async function partitions(move: Move): Promise<void> {
+  const { name } = move.service;
+  try {
+    const made = await followPartitions(move);
+    if (made.length > 0) move.progress.note(`${name}: made on the other side, too: ${made.join(', ')}`);
+  } catch (error) {
+    move.progress.note(`${name}: new partitions cannot be made on the other side: ${(error as Error).message}`);
+  }
+}
 
 async function restorable(move: Move, keys: readonly CutKey[]): Promise<CutKey[]> {
   const moved = [...(await movedOtherEnds(move, await readDeferred(move, 'source')))];

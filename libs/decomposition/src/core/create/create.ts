@@ -15,6 +15,7 @@ import { closeTarget } from './close-target.js';
 import { cutForeignKeys, cutRows } from './cut-foreign-keys.js';
 import { readDeferred, recordDeferred } from './deferred-store.js';
 import { describeSide, driftOf } from './drift.js';
+import { followPartitions } from './follow-partitions.js';
 import { migrateSchema } from './migrate-schema.js';
 import { checkApart, provisionTarget, targetDatabase } from './provision-target.js';
 import { grantTables, grantTakingPart, tableGrants } from './rights.js';
@@ -45,7 +46,7 @@ export interface CreateReport {
 /**
  * Makes a service's database: itself and its logins, the moved tables, empty and closed to writes, and what the tool keeps about the
  * move. May be interrupted at any point, and run again at any time: it makes what is missing, such as partitions that the source has
- * got since. It never touches rows once anything was copied, and nothing at all once the service writes to the target.
+ * got since. It never touches rows once anything was copied. Once the service writes to the target only partitions are made, on the source.
  *
  * @throws SplitError `refused` with what differs or what PostgreSQL said, `invalid_plan`, `busy`, `interrupted`, `timeout`
  */
@@ -82,8 +83,9 @@ async function createInTurn(move: Move, options: CreateOptions): Promise<CreateR
     cut,
   } as const;
   if (options.dryRun) return { ...report, ...(await wouldMake(move, source, there)), dryRun: true, removedRows: 0 };
+  const followed = state ? await followPartitions(move) : [];
   if (state && ['switched', 'completed'].includes(state.phase))
-    return { ...report, dryRun: false, made: [], deferred: [], removedRows: 0 };
+    return { ...report, dryRun: false, made: followed, deferred: [], removedRows: 0 };
 
   step(move, 'database and logins');
   const ownerUrl = await provisionTarget(move, options.passwords);
@@ -94,10 +96,11 @@ async function createInTurn(move: Move, options: CreateOptions): Promise<CreateR
 
   step(move, 'tables');
   const isNew = state === undefined;
-  const { made, removedRows } =
+  const { made: ownMade, removedRows } =
     service.schema === 'clone'
       ? { made: await cloneSchema(move, source, isNew), removedRows: 0 }
       : await migrateSchema(move, source, () => options.migrate!(ownerUrl));
+  const made = [...followed, ...ownMade];
   step(move, 'fence');
   await closeTarget(move);
 

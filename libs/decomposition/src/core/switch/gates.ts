@@ -107,7 +107,7 @@ export async function schemaGate(move: Move, tools: Pick<SwitchTools, 'driftOf'>
     'schema',
     drift.length === 0,
     drift.length === 0 ? 'the tables look the same on both sides' : drift.join('; '),
-    'Make the same change on the other side.',
+    'Make the same change on the other side; new partitions the verb makes there itself.',
   );
 }
 
