@@ -33,7 +33,7 @@ describe('switch-reads', () => {
 
   it('names all gates that do not hold in one refusal', async () => {
     await one.move.state.change({ verifiedAt: new Date(Date.now() - 2 * HOUR_MS) });
-    one.streams.held.source = true;
+    await one.streams.hold('source');
     await one.source.query(`UPDATE item SET amount = amount WHERE id = 1;
       UPDATE decomposition.test_changes SET at = now() - interval '5 seconds'`);
     await one.target.query(
@@ -41,7 +41,7 @@ describe('switch-reads', () => {
     );
     const tools = { ...one.tools, driftOf: async () => ['item has a column more on the source'] };
     const refused = await switchReads(one.move, { tools, percent: 50 }).catch((error: unknown) => error);
-    one.streams.held.source = false;
+    one.streams.release();
     await one.target.query('DELETE FROM decomposition.instances');
     expect(refused).toMatchObject({ code: 'refused' });
     const { message, next } = refused as { message: string; next: string };

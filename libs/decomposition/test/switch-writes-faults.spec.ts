@@ -17,7 +17,7 @@ beforeEach(async () => {
 });
 /** Whatever went wrong, all is as before, and the switch works. */
 afterEach(async () => {
-  one.streams.held = { source: false, target: false };
+  one.streams.release();
   expect(await one.move.state.read()).toMatchObject({ phase: 'in_step', writes: 'source', pausedFor: null });
   expect(await one.openSides()).toEqual(['source']);
   expect(await one.hasKey()).toBe(true);
@@ -106,7 +106,7 @@ describe('switch-writes is taken back', () => {
   it('when the stream does not drain', async () => {
     await one.source.query('UPDATE item SET amount = amount + 1');
     const onStep = after('pause', async () => {
-      one.streams.held.source = true;
+      await one.streams.hold('source');
       await one.source.query('UPDATE item SET amount = amount + 1 WHERE id = 2');
     });
     const error = await refusal({ onStep, pauseTimeoutMs: 2000 });

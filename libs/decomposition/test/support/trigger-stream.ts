@@ -20,8 +20,18 @@ export class TriggerStreams {
     for (const from of ['source', 'target'] as const) this.loops.push(this.applyAll(from));
   }
 
-  /** Applies nothing while true: a stream that has fallen behind. */
-  held: Record<Side, boolean> = { source: false, target: false };
+  private held: Record<Side, boolean> = { source: false, target: false };
+  private readonly passes: Record<Side, Promise<void>> = { source: Promise.resolve(), target: Promise.resolve() };
+
+  /** Resolves when nothing of the side is applied any more: a stream that falls behind, until `release`. */
+  async hold(from: Side): Promise<void> {
+    this.held[from] = true;
+    await this.passes[from];
+  }
+
+  release(): void {
+    this.held = { source: false, target: false };
+  }
 
   open = (move: Move, from: Side): Stream => new TriggerStream(move, from);
 
@@ -32,7 +42,7 @@ export class TriggerStreams {
 
   private async applyAll(from: Side): Promise<void> {
     while (!this.stopping.signal.aborted) {
-      if (!this.held[from]) await this.applySome(from).catch(() => undefined);
+      if (!this.held[from]) await (this.passes[from] = this.applySome(from).catch(() => undefined));
       await sleep(10);
     }
   }
