@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { PostgresSink } from '#audit';
 import { createPool } from '#database';
+import { BEAT_SCHEMA, fence, TARGET_SCHEMA, unfence } from '#decomposition';
 import { startService, waitFor, type TestService } from '#testing';
 import { gatekeeper } from '../src/app.module.js';
 import { MonthMaintenance, type MonthMaintenanceOptions } from '../src/audit/month-maintenance.js';
@@ -206,6 +207,39 @@ describe('the months of the trail', () => {
     await seal(first);
     expect(await retire()).toBe(true);
     expect(await tables()).not.toContain(name);
+  });
+
+  it('stay while the trail moves to another database, from the beginning to the end of it', async () => {
+    const now = far(14);
+    await maintenance({ now: () => now }).run();
+    const first = monthOf(now, -1);
+    await seal(first);
+    const name = `audit_log_${monthName(first).replace('-', '_')}`;
+    const told: string[] = [];
+    const log = { ...NO_LOG, info: (_details: object, message: string) => void told.push(message) };
+    const months = { ahead: 3, back: 1, retention: 6 };
+    const retire = () => maintenance({ now: () => monthOf(now, 6), months, log }).run();
+    const pool = new pg.Pool({ connectionString: service.database.superuserUrl, max: 1 });
+    try {
+      // As `create` leaves the side that is left, and the switch the other one.
+      await pool.query(BEAT_SCHEMA);
+      await retire();
+      await pool.query(TARGET_SCHEMA);
+      const fenced = [{ schema: 'public', name: 'audit_log', partitioned: true }];
+      await fence(pool, fenced, { reason: 'it moves' });
+      const client = await pool.connect();
+      await unfence(client, fenced);
+      client.release();
+      await retire();
+      expect(await tables()).toContain(name);
+      expect(told.filter((text) => text.includes('waits until the move'))).toHaveLength(2);
+    } finally {
+      await pool.query('DROP FUNCTION decomposition.fence() CASCADE');
+      await pool.end();
+    }
+    await retire();
+    expect(await tables()).not.toContain(name);
+    await service.database.query('DROP SCHEMA decomposition CASCADE');
   });
 
   it('24 of them pass while events arrive and the maintenance is killed at every step: no insert fails', async () => {

@@ -122,6 +122,13 @@ export class MonthMaintenance {
     const tables = (await this.tables(client)).filter(
       ({ name }) => monthsBetween(monthOfTable(name), this.now()) > retention,
     );
+    if (tables.length > 0 && (await isMoving(client))) {
+      this.options.log.info(
+        { months: tables.length },
+        'audit retention: waits until the move to another database is completed',
+      );
+      return;
+    }
     if (tables.length > 0 && !(await isOwner(client))) {
       this.options.log.warn({}, 'audit retention: only the owner may drop months; set GATEKEEPER_MIGRATION_URL');
       return;
@@ -186,6 +193,19 @@ async function whyKept(client: pg.Client, month: string, table: string): Promise
   const [sealed, there] = [seals[0]!.events, rows[0]!.events];
   if (sealed === there) return undefined;
   return `sealed with ${sealed} events, and has ${there}: npm run audit:seal -- --month ${month} seals it again`;
+}
+
+/**
+ * Whether a move has begun and is not completed (libs/decomposition): what is dropped here would not be dropped there. On the side that
+ * is left its beats are kept; the other one keeps the state of the move for good, and its fence until the end.
+ */
+async function isMoving(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query<{ moving: boolean }>(
+    `SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = 'audit_log'::regclass AND tgname LIKE 'decomposition\\_%')
+       OR (array_agg(relname) @> '{beats}' AND NOT array_agg(relname) @> '{moves}') AS moving
+     FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'decomposition')`,
+  );
+  return rows[0]?.moving ?? false;
 }
 
 async function isOwner(client: pg.Client): Promise<boolean> {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { escapeIdentifier } from 'pg';
 import { quoted, type Table } from '../catalogue/table.js';
@@ -13,6 +14,7 @@ import { readDeferred } from './deferred-store.js';
 import { describeSide } from './drift.js';
 import { grantTables, tableGrants } from './rights.js';
 
+const SETTLE_MS = 500;
 const LOCK = `SELECT pg_advisory_xact_lock(hashtextextended('decomposition.partitions', 0))`;
 const NAMES = `
   SELECT format('%I.%I', n.nspname, c.relname) AS name FROM unnest($1::text[]) AS wanted (name)
@@ -33,6 +35,8 @@ export async function followPartitions(move: Move): Promise<string[]> {
   const to = otherSide(from);
   const tables = await move.tables(to);
   if (!(await lacks(move, from, tables))) return [];
+  // Who makes one in several steps is at it, maybe.
+  await sleep(SETTLE_MS, undefined, { signal: move.signal });
   const made = await inTransaction(move.databases[to], async (client) => {
     await client.query(`SET LOCAL search_path = pg_catalog; SET LOCAL lock_timeout = '5s'; ${LOCK}`);
     const wanted = await missing(move, from);
