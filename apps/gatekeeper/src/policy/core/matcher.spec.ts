@@ -76,10 +76,10 @@ describe('the matcher', () => {
     );
   });
 
-  /** Microseconds for one, the best of a few rounds: others use this processor too. */
+  /** Microseconds for one, the best of many rounds that are shorter than a processor's turns: others use it too. */
   function microseconds(work: () => void, times: number): number {
     let best = Infinity;
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 100; round++) {
       const started = performance.now();
       for (let i = 0; i < times; i++) work();
       best = Math.min(best, ((performance.now() - started) * 1000) / times);
@@ -102,12 +102,11 @@ describe('the matcher', () => {
     const [small, large] = [wide(1000), wide(100_000)];
     const one = (policy: Policy) => {
       expect(policy.decide(['group-3', 'group-7'], 'execute', 'shells/l7/model-6/x').allowed).toBe(true);
-      return microseconds(() => policy.decide(['group-3', 'group-7'], 'execute', 'shells/l7/model-6/x'), 20_000);
+      return microseconds(() => policy.decide(['group-3', 'group-7'], 'execute', 'shells/l7/model-6/x'), 500);
     };
     const [few, many] = [one(small), one(large)];
-    // Generous: what is wanted is far below, and a linear search far above.
-    expect(few).toBeLessThan(10);
-    expect(many).toBeLessThan(20);
+    // A linear search would take a hundred times as long.
+    expect(many / few).toBeLessThan(20);
   });
 
   it('does not let a hostile resource, or many groups, make it slow', () => {
@@ -123,9 +122,9 @@ describe('the matcher', () => {
     const hostile = [deep, '/'.repeat(1000), 'a'.repeat(1000), `${'a/'.repeat(499)}b`];
     for (const resource of hostile)
       for (const action of ['nothing', 'else'])
-        expect(microseconds(() => policy.decide(deeply, action, resource), 20)).toBeLessThan(10_000);
+        expect(microseconds(() => policy.decide(deeply, action, resource), 1)).toBeLessThan(10_000);
     const ordinary = wide(1000);
     for (const resource of hostile)
-      expect(microseconds(() => ordinary.decide(names, 'execute', resource), 500)).toBeLessThan(200);
+      expect(microseconds(() => ordinary.decide(names, 'execute', resource), 10)).toBeLessThan(200);
   });
 });
