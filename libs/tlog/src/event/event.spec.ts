@@ -215,7 +215,7 @@ describe('what jsonb has stored', () => {
       } catch (error) {
         expect(error).toMatchObject({ code: 'tlog_malformed' });
       }
-    expect(performance.now() - started).toBeLessThan(2000);
+    expect(performance.now() - started).toBeLessThan(10_000);
     for (const wrong of ['', '{', '1e5000000000000000', 'undefined', '01234567890123456789'])
       expect(() => parseStoredJson(wrong)).toThrow(code('tlog_malformed'));
   });

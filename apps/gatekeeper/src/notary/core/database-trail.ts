@@ -20,8 +20,8 @@ interface Unlogged extends Pending {
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const STATEMENT_TIMEOUT_MS = 3_600_000;
-const NO_SUCH_TABLE = '42P01';
-const NO_SUCH_COLUMN = '42703';
+/** A table, a column, a function. */
+const NO_SUCH_THING = new Set(['42P01', '42703', '42883']);
 const NONE: Pending = { events: 0, oldest: null };
 /** A row's values as text: a Date has no microseconds, a number no 64 bits. */
 const AS_TEXT = { getTypeParser: (oid: number) => (oid === Number(pg.types.builtins.BYTEA) ? bytes : asIs) };
@@ -200,8 +200,8 @@ async function readUnlogged(query: Query, tenant: string | undefined): Promise<M
 }
 
 function explained(error: unknown): unknown {
-  const { code } = error as { code?: unknown };
-  if (code === NO_SUCH_TABLE || code === NO_SUCH_COLUMN)
+  const { code } = error as { code?: string };
+  if (NO_SUCH_THING.has(code ?? ''))
     return new Error('This database has no transparency log, or one of an older release: run the gatekeeper once.', {
       cause: error,
     });
