@@ -14,7 +14,13 @@ export class CountOnInAnotherCluster1764547200000 implements MigrationInterface 
     await queryRunner.query('ALTER TABLE audit_log ALTER COLUMN xid SET DEFAULT audit_xid()');
   }
 
+  /** @throws Error where numbers have a base by now: without it new events would seem to be in the log already */
   async down(queryRunner: QueryRunner): Promise<void> {
+    const [row] = (await queryRunner.query('SELECT audit_xid_base() > 0 AS counted')) as [{ counted: boolean }];
+    if (row.counted)
+      throw new Error(
+        'the trail came from another cluster and counts on from there: this migration cannot be taken back',
+      );
     await queryRunner.query('ALTER TABLE audit_log ALTER COLUMN xid SET DEFAULT pg_current_xact_id()');
     for (const name of ['audit_count_on()', 'audit_count_from(bigint)', 'audit_snapshot()', 'audit_xid()'])
       await queryRunner.query(`DROP FUNCTION ${name}`);

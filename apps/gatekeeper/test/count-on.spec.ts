@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
+import { DataSource } from 'typeorm';
+import { dataSourceOptions, roleOf } from '#database';
 import { waitFor } from '#testing';
+import { CountOnInAnotherCluster1764547200000 } from '../migrations/1764547200000-count-on-in-another-cluster.js';
 import { countOn } from '../src/notary/count-on.js';
 import { type Sequencer } from '../src/notary/core/sequencer.js';
 import { LoggedTrail, logEvent } from './support/logged-trail.js';
@@ -105,6 +108,24 @@ describe('a trail that comes from another cluster', () => {
     expect(await base()).toBe(0);
     await other.query('COMMIT');
     await other.end();
+  });
+
+  it('cannot go back to an order of its own, which is the old one', async () => {
+    const runtimeRole = roleOf(trail.database.runtimeUrl);
+    const options = { service: 'gatekeeper', url: trail.database.ownerUrl, runtimeRole, entities: [], migrations: [] };
+    const source = await new DataSource(dataSourceOptions(options)).initialize();
+    const [migration, runner] = [new CountOnInAnotherCluster1764547200000(), source.createQueryRunner()];
+    try {
+      await migration.down(runner);
+      await migration.up(runner);
+      await write(3, 0);
+      await comeFromAfar();
+      await count();
+      await expect(migration.down(runner)).rejects.toThrow('cannot be taken back');
+    } finally {
+      await runner.release();
+      await source.destroy();
+    }
   });
 
   it('is counted on by nobody but the notary', async () => {
