@@ -23,6 +23,7 @@ export async function watchAll(context: PlanContext): Promise<Outcome> {
     watch(move, {
       openStream: openStreamOf(library),
       reverse: (one) => reverse(one, { dryRun: false }),
+      ...(library.followPartitions && { follow: library.followPartitions }),
       signal: stop.signal,
       onEvent: (event) => {
         const line = options.json ? JSON.stringify(plainJson(event)) : textOf(event);
@@ -59,6 +60,8 @@ function newsOf(event: WatchEvent): string | undefined {
       return `reversed in ${event.ms} ms`;
     case 'reverse_failed':
       return `reverse failed after ${event.ms} ms: ${event.message} ${event.next}`;
+    case 'followed':
+      return `made on the other side, too: ${event.made.join(', ')}`;
     case 'trouble':
       return `${event.what}: ${event.message}`;
     case 'recovered':

@@ -18,6 +18,7 @@ describe('watch', () => {
   let watching: Promise<void>;
   let reporting: NodeJS.Timeout;
   let lag: number | null;
+  let follow: () => Promise<string[]>;
   let runs: { from: Side; signal: AbortSignal }[];
   const metrics = new WatchMetrics();
   const load = { errors: 0, ms: 20 };
@@ -31,6 +32,7 @@ describe('watch', () => {
     });
     Object.assign(load, { errors: 0, ms: 20 });
     [stop, events, runs, lag] = [new AbortController(), [], [], 0];
+    follow = () => Promise.resolve([]);
     await small.source.query(
       `INSERT INTO decomposition.beats VALUES ('thing', 'source', 1, now() - interval '1 hour')`,
     );
@@ -70,6 +72,7 @@ describe('watch', () => {
         },
       }),
       reverse,
+      follow: () => follow(),
       signal: stop.signal,
       onEvent: (event) => events.push(event),
       metrics,
@@ -78,6 +81,22 @@ describe('watch', () => {
 
   const named = (name: WatchEvent['event']): WatchEvent[] => events.filter(({ event }) => event === name);
   const quiet = (): Promise<unknown> => waitFor('four windows', () => named('window').length >= 4);
+
+  it('follows what the other side has got since, and tells it', async () => {
+    follow = () => Promise.resolve(['partition public.things_2']);
+    begin(() => Promise.resolve());
+    await waitFor('the news', () => named('followed').length > 0);
+    await quiet();
+    expect(named('followed')).toMatchObject([{ made: ['partition public.things_2'] }]);
+    expect(named('trouble')).toEqual([]);
+  });
+
+  it('looks on when it cannot follow', async () => {
+    follow = () => Promise.reject(new Error('readers hold the table'));
+    begin(() => Promise.resolve());
+    await quiet();
+    expect(named('trouble')).toMatchObject([{ what: 'partitions', message: 'readers hold the table' }]);
+  });
 
   it('reverses by what participants report, writes it down, and shows it', async () => {
     begin(() => small.move.state.change({ readPercent: 0 }));

@@ -77,6 +77,7 @@ export const verbs: Omit<Verbs, 'sample'> = {
     return complete(move, { ...options, tools });
   },
   abandon: (move, options) => abandon(move, { ...options, tools }),
+  followPartitions,
   openStream,
 };
 

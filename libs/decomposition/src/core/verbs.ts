@@ -21,6 +21,8 @@ export interface Verbs {
   abandon(move: Move, options: AbandonRun): Promise<AbandonResult>;
   /** Makes and fills the tables of the sample in an empty database. */
   sample(url: string, options: { rows: number; seed: number }): Promise<{ tables: number }>;
+  /** Makes partitions on the side that follows that the other has got since. @returns labels of them */
+  followPartitions(move: Move): Promise<readonly string[]>;
   openStream(move: Move, from: Side): WatchedStream | Promise<WatchedStream>;
 }
 

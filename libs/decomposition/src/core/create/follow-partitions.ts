@@ -26,7 +26,7 @@ const NAMES = `
  * several may do it at once.
  *
  * @returns labels of what was made
- * @throws what PostgreSQL throws, also when readers of the other side hold its tables for longer than 5 s
+ * @throws what PostgreSQL throws, also when readers of the other side hold its tables for longer than a second
  */
 export async function followPartitions(move: Move): Promise<string[]> {
   const state = await move.state.find();
@@ -38,7 +38,7 @@ export async function followPartitions(move: Move): Promise<string[]> {
   // Who makes one in several steps is at it, maybe.
   await sleep(SETTLE_MS, undefined, { signal: move.signal });
   const made = await inTransaction(move.databases[to], async (client) => {
-    await client.query(`SET LOCAL search_path = pg_catalog; SET LOCAL lock_timeout = '5s'; ${LOCK}`);
+    await client.query(`SET LOCAL search_path = pg_catalog; ${LOCK}; SET LOCAL lock_timeout = '1s'`);
     const wanted = await missing(move, from);
     for (const object of wanted) await make(client, object);
     return wanted.map(labelOf);

@@ -14,6 +14,8 @@ export interface WatchOptions {
   openStream: (move: Move, from: Side) => WatchedStream | Promise<WatchedStream>;
   /** Takes back what the target serves. What it throws is told, and the next two windows decide again. */
   reverse: (move: Move, because: readonly Decision[]) => Promise<unknown>;
+  /** Makes on the side that follows what the other has got since, now and then. @returns labels of it */
+  follow?: (move: Move) => Promise<readonly string[]>;
   /** Ends it; the move's own does, too. */
   signal?: AbortSignal;
   onEvent?: (event: WatchEvent) => void;
@@ -23,6 +25,8 @@ export interface WatchOptions {
 /** Looks a window. */
 const LOOKS = 8;
 const MAX_TICK_MS = 1000;
+/** Rows of a partition that the other side lacks hold the stream up; as a rule partitions are there long before. */
+const FOLLOW_EVERY_MS = 15_000;
 /** For one question to a database. */
 const TIMEOUT_MS = 2000;
 
@@ -45,6 +49,8 @@ class WatchRun {
   /** Attempts to reverse in a row that came to nothing. */
   private failures = 0;
   private retryAt = Infinity;
+  private followAt = 0;
+  private following: Promise<void> | undefined;
 
   constructor(
     private readonly move: Move,
@@ -67,6 +73,7 @@ class WatchRun {
       }
     } finally {
       await this.stream.close();
+      await this.following;
     }
   }
 
@@ -82,6 +89,7 @@ class WatchRun {
     const { state, instances } = seen;
     if (!this.began) this.tell({ event: 'began', phase: state?.phase ?? null, action: this.move.plan.watch.action });
     this.began = true;
+    if (state && now >= this.followAt) this.following ??= this.follow();
     const lagSeconds = await this.stream.lag(now);
     if (now >= this.retryAt) this.retry();
     const decisions = this.watch.observe({ ...arrangementOf(state), instances, lagSeconds }, now);
@@ -105,6 +113,20 @@ class WatchRun {
     } catch (error) {
       this.report('target', error);
       return undefined;
+    }
+  }
+
+  /** Beside the looks: it may wait for readers. */
+  private async follow(): Promise<void> {
+    try {
+      const made = (await this.options.follow?.(this.move)) ?? [];
+      if (made.length > 0) this.tell({ event: 'followed', made });
+      this.report('partitions', undefined);
+    } catch (error) {
+      if (!this.signal.aborted) this.report('partitions', error);
+    } finally {
+      this.followAt = performance.now() + FOLLOW_EVERY_MS;
+      this.following = undefined;
     }
   }
 

@@ -2,7 +2,7 @@ import { type Phase, type Writes } from '../state/move-state.js';
 import { type Decision, type Reading } from './watch.js';
 
 /** What cannot be read, or done, at the moment. */
-export type Trouble = 'target' | 'lag' | 'journal' | 'reconciler';
+export type Trouble = 'target' | 'lag' | 'journal' | 'reconciler' | 'partitions';
 
 /** Each may become a line of a log. */
 export type WatchEvent = { at: Date; service: string } & (
@@ -11,6 +11,8 @@ export type WatchEvent = { at: Date; service: string } & (
   | { event: 'fired'; action: 'reverse' | 'alert'; decisions: readonly Decision[] }
   | { event: 'reversed'; ms: number }
   | { event: 'reverse_failed'; ms: number; message: string; next: string }
+  /** Made on the side that follows. */
+  | { event: 'followed'; made: readonly string[] }
   | { event: 'trouble'; what: Trouble; message: string }
   | { event: 'recovered'; what: Trouble }
 );
