@@ -20,7 +20,7 @@ describe('split create, for the tables of the gatekeeper', () => {
   });
   afterEach(async () => {
     await move.close();
-    const client = new pg.Client({ connectionString: testPostgresUrl(), connectionTimeoutMillis: 5000 });
+    const client = new pg.Client({ connectionString: testPostgresUrl(), connectionTimeoutMillis: 20_000 });
     await client.connect();
     await client.query(`DROP DATABASE IF EXISTS ${target} WITH (FORCE)`);
     await client.end();

@@ -19,7 +19,7 @@ describe('the months of the trail', () => {
   let sink: PostgresSink;
   beforeAll(async () => {
     service = await startService('gatekeeper', gatekeeper);
-    owner = new pg.Client({ connectionString: service.database.ownerUrl, connectionTimeoutMillis: 5000 });
+    owner = new pg.Client({ connectionString: service.database.ownerUrl, connectionTimeoutMillis: 20_000 });
     await owner.connect();
     sink = new PostgresSink(createPool(service.database.runtimeUrl, 'months-spec', 2, () => undefined));
   });
@@ -65,7 +65,7 @@ describe('the months of the trail', () => {
   });
 
   it('are made without a scan and without an ACCESS EXCLUSIVE lock on the parent, while a writer is at it', async () => {
-    const writer = new pg.Client({ connectionString: service.database.runtimeUrl, connectionTimeoutMillis: 5000 });
+    const writer = new pg.Client({ connectionString: service.database.runtimeUrl, connectionTimeoutMillis: 20_000 });
     await writer.connect();
     const notices: string[] = [];
     owner.on('notice', ({ message }) => notices.push(message ?? ''));
@@ -139,7 +139,7 @@ describe('the months of the trail', () => {
     expect(await tables()).toContain(name);
 
     await seal(first);
-    const reader = new pg.Client({ connectionString: service.database.notaryUrl!, connectionTimeoutMillis: 5000 });
+    const reader = new pg.Client({ connectionString: service.database.notaryUrl!, connectionTimeoutMillis: 20_000 });
     await reader.connect();
     try {
       await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ');

@@ -48,7 +48,7 @@ describe('searching the trail', () => {
     service = await startService('gatekeeper', gatekeeper, { environment: { GATEKEEPER_AUDIT_MONTHS_BACK: '4' } });
     sink = new PostgresSink(createPool(service.database.runtimeUrl, 'search-spec', 1, () => undefined));
     search = service.app.get(AuditSearch);
-    reader = new pg.Client({ connectionString: service.database.readerUrl!, connectionTimeoutMillis: 5000 });
+    reader = new pg.Client({ connectionString: service.database.readerUrl!, connectionTimeoutMillis: 20_000 });
     await reader.connect();
     const below = dice(7);
     const of = <T>(values: readonly T[]): T => values[below(values.length)]!;
@@ -208,7 +208,7 @@ describe('searching the trail', () => {
       `SELECT max(partition) AS name FROM audit_months('audit_log') WHERE starts <= now()`,
     );
     const text = `(to_tsvector('simple'::regconfig, reason) || jsonb_to_tsvector('simple'::regconfig, metadata, '["string", "numeric", "key"]'))`;
-    const owner = new pg.Client({ connectionString: service.database.ownerUrl, connectionTimeoutMillis: 5000 });
+    const owner = new pg.Client({ connectionString: service.database.ownerUrl, connectionTimeoutMillis: 20_000 });
     await owner.connect();
     try {
       // As the function asks; the owner reads a month itself, which the function may and its callers may not.

@@ -55,7 +55,7 @@ describe(`a log of ${EVENTS} events`, () => {
       90_000,
     );
     await database.query('ANALYZE audit_log, tlog_leaves');
-    reader = new pg.Client({ connectionString: database.readerUrl!, connectionTimeoutMillis: 5000 });
+    reader = new pg.Client({ connectionString: database.readerUrl!, connectionTimeoutMillis: 20_000 });
     await reader.connect();
     await reader.query(`SELECT set_config('gravitas.tenant', 'tenant 1', false)`);
   }, 120_000);

@@ -31,7 +31,7 @@ describe('tenants', () => {
   const clients: pg.Client[] = [];
 
   const connect = async (url: string | undefined): Promise<pg.Client> => {
-    const client = new pg.Client({ connectionString: url ?? '', connectionTimeoutMillis: 5000 });
+    const client = new pg.Client({ connectionString: url ?? '', connectionTimeoutMillis: 20_000 });
     clients.push(client);
     await client.connect();
     return client;

@@ -131,7 +131,7 @@ function as(of: DatabaseSpec, role: 'owner' | 'runtime'): string {
 const select = (client: Client): Promise<unknown> => client.query('SELECT 1');
 
 async function withClient(url: string, work: (client: Client) => Promise<unknown>): Promise<void> {
-  const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 20_000 });
   client.on('error', () => undefined);
   await client.connect();
   try {

@@ -36,7 +36,7 @@ async function inStep(strategy?: 'replication' | 'dual-write'): Promise<void> {
   await verbs.copy(move);
 }
 async function left(side: Side): Promise<string[]> {
-  const client = new pg.Client({ connectionString: move.urls[side], connectionTimeoutMillis: 5000 });
+  const client = new pg.Client({ connectionString: move.urls[side], connectionTimeoutMillis: 20_000 });
   await client.connect();
   const { rows } = await client.query<{ what: string }>(MARKS);
   await client.end();

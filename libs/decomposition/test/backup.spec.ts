@@ -215,7 +215,7 @@ describe('backup and restore', () => {
 
   it('stops when it is told to, also while PostgreSQL is busy', async () => {
     const stop = new AbortController();
-    const blocker = new pg.Client({ connectionString: rich.plan.source, connectionTimeoutMillis: 5000 });
+    const blocker = new pg.Client({ connectionString: rich.plan.source, connectionTimeoutMillis: 20_000 });
     await blocker.connect();
     await blocker.query('BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE');
     const outcome = all({ signal: stop.signal }).catch((error: unknown) => error);

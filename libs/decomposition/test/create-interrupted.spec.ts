@@ -49,7 +49,7 @@ describe('create, interrupted', () => {
 
   /** As by the service's migrations: each is done once. */
   const migrate = async (url: string): Promise<void> => {
-    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000 });
+    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 20_000 });
     await client.connect();
     try {
       const { rows } = await client.query<{ done: boolean }>(`SELECT to_regclass('people') IS NOT NULL AS done`);

@@ -21,7 +21,7 @@ describe('create', () => {
   const migration =
     (sql: string) =>
     async (url: string): Promise<void> => {
-      const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000 });
+      const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 20_000 });
       await client.connect();
       await client.query(sql).finally(() => client.end());
     };

@@ -19,7 +19,7 @@ let opened: number;
 beforeAll(async () => {
   dual = await dualMove({ ddl: DDL, tables: ['accounts', 'notes'] });
   const pool = (connectionString: string): pg.Pool => {
-    const made = new pg.Pool({ connectionString, max: 6, connectionTimeoutMillis: 5000 });
+    const made = new pg.Pool({ connectionString, max: 6, connectionTimeoutMillis: 20_000 });
     made.on('error', () => undefined);
     return made;
   };

@@ -68,7 +68,7 @@ it('writers that take no part: triggers tell of all they write', async () => {
 
 it('writers of both sides, others beside them, and sessions of both sides that break', async () => {
   const pools = (['source', 'target'] as const).map((side) => {
-    const pool = new pg.Pool({ connectionString: dual.move.urls[side], max: 4, connectionTimeoutMillis: 5000 });
+    const pool = new pg.Pool({ connectionString: dual.move.urls[side], max: 4, connectionTimeoutMillis: 20_000 });
     pool.on('error', () => undefined);
     return pool;
   });

@@ -15,7 +15,7 @@ beforeAll(async () => {
   dual = await dualMove();
   const pool = (connectionString: string): pg.Pool => {
     const options = `-c lock_timeout=${PATIENCE_MS}`;
-    const made = new pg.Pool({ connectionString, max: 8, options, connectionTimeoutMillis: 5000 });
+    const made = new pg.Pool({ connectionString, max: 8, options, connectionTimeoutMillis: 20_000 });
     made.on('error', () => undefined);
     return made;
   };

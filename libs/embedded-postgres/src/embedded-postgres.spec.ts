@@ -125,7 +125,7 @@ describe('EmbeddedPostgres', () => {
 });
 
 async function query(url: string, sql: string): Promise<unknown[]> {
-  const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 20_000 });
   // The tests kill servers; a broken idle connection is no failure of theirs.
   client.on('error', () => undefined);
   await client.connect();

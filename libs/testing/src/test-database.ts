@@ -53,7 +53,7 @@ export function openTestDatabase(spec: DatabaseSpec): TestDatabase {
     superuserUrl,
     query,
     lockTable: async (table) => {
-      const client = new pg.Client({ connectionString: superuserUrl, connectionTimeoutMillis: 5000 });
+      const client = new pg.Client({ connectionString: superuserUrl, connectionTimeoutMillis: 20_000 });
       await client.connect();
       await client.query(`BEGIN; LOCK TABLE ${pg.escapeIdentifier(table)} IN ACCESS EXCLUSIVE MODE`);
       return () => client.end();
@@ -68,7 +68,7 @@ export function openTestDatabase(spec: DatabaseSpec): TestDatabase {
 }
 
 async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000, query_timeout: 30_000 });
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 20_000, query_timeout: 30_000 });
   await client.connect();
   try {
     return await work(client);

@@ -2,7 +2,7 @@ import pg from 'pg';
 
 /** One text of SQL, on a connection of its own. */
 export async function once(url: string, sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000, query_timeout: 30_000 });
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 20_000, query_timeout: 30_000 });
   await client.connect();
   try {
     await client.query(sql);

@@ -138,7 +138,7 @@ export async function richSource(settings: { shop?: object; ddl?: string } = {})
 }
 
 export async function once(url: string, sql: string): Promise<pg.QueryResult> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000, query_timeout: 30_000 });
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 20_000, query_timeout: 30_000 });
   await client.connect();
   try {
     return await client.query(sql);

@@ -29,7 +29,7 @@ export async function plainDatabase(options = '', server = testPostgresUrl()): P
 }
 
 async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000, query_timeout: 60_000 });
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 20_000, query_timeout: 60_000 });
   await client.connect();
   try {
     return await work(client);

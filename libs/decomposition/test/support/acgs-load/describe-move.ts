@@ -10,6 +10,8 @@ import { AcgsJourney } from './journey.js';
 
 /** The long form: GRAVITAS_SPLIT_ROWS=200000 npm test -- libs/decomposition/test/acgs */
 const ROWS = Number(process.env.GRAVITAS_SPLIT_ROWS ?? 300);
+/** As long as who takes part waits. */
+const PAUSE_TIMEOUT_MS = 9000;
 const MINUTES = 60_000;
 
 /** The plan that ships, moved in the order that it prints while its tables are written to; the ledger of the writers is the judge. */
@@ -48,7 +50,9 @@ export function describeAcgsMove(strategy: Strategy): void {
         }
     };
     const switchWrites = async (move: Move): Promise<void> => {
-      const { pause_ms: pause } = await whenNear(() => verbs.switchWrites(move, { dryRun: false }));
+      const { pause_ms: pause } = await whenNear(() =>
+        verbs.switchWrites(move, { dryRun: false, pauseTimeoutMs: PAUSE_TIMEOUT_MS }),
+      );
       journey.moved.add(move.service.name);
       figures.push(`${move.service.name}: writes stood still for ${Math.round(pause!)} ms`);
       await expectKeys();
@@ -67,7 +71,7 @@ export function describeAcgsMove(strategy: Strategy): void {
     const backAndForth = async (name: string): Promise<void> => {
       await journey.within(name, async (move) => {
         const began = performance.now();
-        await verbs.reverse(move, { dryRun: false });
+        await verbs.reverse(move, { dryRun: false, pauseTimeoutMs: PAUSE_TIMEOUT_MS });
         figures.push(`${name}: back after ${Math.round(performance.now() - began)} ms`);
         journey.moved.delete(name);
         await expectKeys();

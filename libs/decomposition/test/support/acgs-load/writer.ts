@@ -30,7 +30,7 @@ export class PlainWriter implements Writer {
     private readonly onRefused: () => void,
   ) {
     const pool = (connectionString: string): pg.Pool => {
-      const made = new pg.Pool({ connectionString, max: 2, connectionTimeoutMillis: 5000 });
+      const made = new pg.Pool({ connectionString, max: 2, connectionTimeoutMillis: 20_000 });
       return made.on('error', () => undefined);
     };
     this.pools = { source: pool(urls.source), target: pool(urls.target) };
