@@ -23,7 +23,7 @@ import { switchReads } from './switch/switch-reads.js';
 import { switchWrites } from './switch/switch-writes.js';
 import { type SwitchTools } from './switch/tools.js';
 import { withTurn } from './turn.js';
-import { type BackupResult, type Verbs } from './verbs.js';
+import { type BackupResult, type ReadsResult, type Verbs } from './verbs.js';
 import { advanceSequences } from './verify/advance-sequences.js';
 import { type Difference } from './verify/verification.js';
 import { verifyDelta } from './verify/verify-delta.js';
@@ -60,26 +60,24 @@ export const verbs: Omit<Verbs, 'sample'> = {
     const stream = openStream(move, leaderOf(await move.state.read()));
     return verify(move, { ...options, stream, drift: driftAsDifferences });
   },
-  switchReads: async (move, options) => {
-    if (!options.dryRun) await partitions(move);
-    return switchReads(move, { ...options, tools });
-  },
-  switchWrites: async (move, options) => {
-    if (!options.dryRun) await partitions(move);
-    return switchWrites(move, { ...options, tools });
-  },
-  reverse: async (move, options) => {
-    if (!options.dryRun) await partitions(move);
-    return reverse(move, { ...options, tools });
-  },
-  complete: async (move, options) => {
-    if (!options.dryRun) await partitions(move);
-    return complete(move, { ...options, tools });
-  },
+  switchReads: following<Parameters<Verbs['switchReads']>[1], ReadsResult>(switchReads),
+  switchWrites: following(switchWrites),
+  reverse: following(reverse),
+  complete: following(complete),
   abandon: (move, options) => abandon(move, { ...options, tools }),
   followPartitions,
   openStream,
 };
+
+/** A verb, with its tools, that finds on both sides the partitions that either has. */
+function following<O extends { dryRun: boolean }, R>(
+  verb: (move: Move, options: O & { tools: SwitchTools }) => Promise<R>,
+): (move: Move, options: O) => Promise<R> {
+  return async (move, options) => {
+    if (!options.dryRun) await partitions(move);
+    return verb(move, { ...options, tools });
+  };
+}
 
 /** Beforehand, so that they do not stand in the way. Those that cannot be made do, and a gate says so. */
 async function partitions(move: Move): Promise<void> {

@@ -41,9 +41,9 @@ const UNLOGGED = `
            OR coalesce(pg_visible_in_snapshot(a.xid, s.target)
               AND (a.xid, a.timestamp, a.id) <= (s.after_xid, s.after_time, s.after_id), false)
            OR (a.leaf_hash IS NULL AND a.xid > s.adopted)
-           OR (NOT s.copied AND NOT pg_visible_in_snapshot(a.xid, audit_snapshot())) AS due
+           OR (NOT s.copied AND NOT pg_visible_in_snapshot(a.xid, s.now)) AS due
     FROM audit_log a CROSS JOIN (
-      SELECT *, pg_snapshot_xmax(seen) > pg_snapshot_xmax(audit_snapshot()) AS copied FROM tlog_sequencer
+      SELECT *, pg_snapshot_xmax(seen) > pg_snapshot_xmax(now) AS copied FROM tlog_sequencer, audit_snapshot() AS now
     ) s
     WHERE ($1::text IS NULL OR a.tenant_id = $1) AND NOT EXISTS (
       SELECT FROM (
