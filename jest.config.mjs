@@ -16,5 +16,5 @@ export default {
   setupFiles: ['reflect-metadata'],
   testMatch: ['<rootDir>/{apps,bench,libs,scripts,test}/**/*.spec.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.gravitas/'],
-  testTimeout: 30_000,
+  testTimeout: 120_000,
 };

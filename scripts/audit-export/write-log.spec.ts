@@ -16,7 +16,7 @@ describe('an exported log', () => {
   beforeAll(async () => {
     trail = await LoggedTrail.make();
     folder = await mkdtemp(join(tmpdir(), 'gravitas-export-'));
-  }, 30_000);
+  });
   afterAll(async () => {
     await trail.quiet();
     await trail.drop();
@@ -60,7 +60,7 @@ describe('an exported log', () => {
       expect(await write()).toBe(0);
       expect(await verify(exported())).toMatchObject({ intact: true, size, sealed: 0 });
     }
-  }, 60_000);
+  });
 
   it('is read by who started before it grew: narrower tiles may be gone by then', async () => {
     const reader = exported();
@@ -74,7 +74,7 @@ describe('an exported log', () => {
     });
     await expect(access(join(folder, 'tile/0/020.p'))).rejects.toThrow('ENOENT');
     expect(await verify(old)).toMatchObject({ intact: true, size: before });
-  }, 30_000);
+  });
 
   it('is not written over by a shorter one, nor with an event that is gone', async () => {
     const checkpoint = join(folder, 'checkpoint');
@@ -85,5 +85,5 @@ describe('an exported log', () => {
     await grow(1);
     await trail.database.query('DELETE FROM audit_log WHERE xid = (SELECT max(xid) FROM audit_log)');
     await expect(write()).rejects.toThrow(/the event of leaf \d+ of the tenant default is not there/);
-  }, 30_000);
+  });
 });

@@ -45,5 +45,5 @@ describe('resources by HTTP', () => {
     const resources = await serve((_, response) => response.end('x'.repeat(100)));
     expect((await resources.read('x', 100))?.length).toBe(100);
     await expect(resources.read('x', 99)).rejects.toThrow('has more than 99 bytes');
-  }, 20_000);
+  });
 });

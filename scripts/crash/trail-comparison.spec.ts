@@ -11,17 +11,19 @@ const NOTHING = { lost: [], doubled: [], altered: [], misordered: [], gaps: [] }
 describe('compareWithTrail', () => {
   let database: TestDatabase;
   const producer = randomUUID();
+  const now = new Date();
   beforeAll(async () => {
     database = await createTestDatabase('gatekeeper');
     const { ownerUrl: url, name: runtimeRole } = database;
     await migrateAtBoot({ service: 'gatekeeper', url, runtimeRole, entities: [], migrations });
-    await database.query('SELECT ensure_audit_partitions(0, 1)');
+    // Of `now`, and of the month after it, also where a new one begins meanwhile.
+    await database.query('SELECT ensure_audit_partitions(1, 1)');
   });
   afterAll(() => database.drop());
   beforeEach(() => database.query('TRUNCATE audit_log'));
 
   /** The n-th event of the producer, a microsecond after the one before it. */
-  const month = new Date().toISOString().slice(0, 7);
+  const month = now.toISOString().slice(0, 7);
   const receipt = (sequence: number): Acknowledged => {
     const timestamp = `${month}-02T03:04:05.${String(sequence).padStart(6, '0')}Z`;
     return { id: randomUUID(), timestamp, sequence };
@@ -66,7 +68,7 @@ describe('compareWithTrail', () => {
   it('sees an event that is there twice, by its id and by its number', async () => {
     const [first] = receipts(1);
     // Within a month the table itself refuses it.
-    const nextMonth = new Date(Date.UTC(new Date().getUTCFullYear(), new Date().getUTCMonth() + 1)).toISOString();
+    const nextMonth = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1)).toISOString();
     await write([first!, { ...first!, timestamp: nextMonth }]);
     const { doubled } = await findings([]);
     expect(doubled).toEqual([first!.id, `${producer} 1`]);

@@ -8,7 +8,7 @@ import { type ServiceOptions, ServiceProcess } from './service-process.js';
 
 const READY = `process.send({ type: 'ready', url: 'x' });`;
 const STAY = `setInterval(() => {}, 1000); process.on('disconnect', () => process.exit(0));`;
-const BOOT_MS = 10_000;
+const BOOT_MS = 20_000;
 
 describe('ServiceProcess', () => {
   let root: string;

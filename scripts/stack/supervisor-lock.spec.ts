@@ -7,12 +7,27 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { ensureHome, type Home, locateHome } from './home.js';
 import { SupervisorLock } from './supervisor-lock.js';
 
+const ENDS_WHEN_TOLD = `process.on('SIGTERM', () => process.exit())`;
+
 describe('SupervisorLock', () => {
   let root: string;
   let home: Home;
   let said: string[];
   const processes: ChildProcess[] = [];
   const wait = { say: (text: string): void => void said.push(text), isCancelled: () => false };
+  /** Tells a process to end when the lock has asked several times whether to go on waiting for it. */
+  const waitAndEnd = (child: ChildProcess): typeof wait => {
+    let asked = 0;
+    const isCancelled = (): boolean => {
+      if (++asked === 3) child.kill();
+      return false;
+    };
+    return { ...wait, isCancelled };
+  };
+  const exitCode = async (child: ChildProcess): Promise<number | null> => {
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    return child.exitCode;
+  };
 
   /** A process whose command line names this path, as a supervisor's or a service's does. */
   const run = async (path: string, program: string): Promise<ChildProcess> => {
@@ -65,10 +80,11 @@ describe('SupervisorLock', () => {
   });
 
   it('waits for a run that is stopping', async () => {
-    const other = await run('start.js', `setTimeout(() => process.exit(), 300)`);
+    const other = await run('start.js', ENDS_WHEN_TOLD);
     await write({ pid: other.pid, stopping: true });
-    const lock = await SupervisorLock.take(home, wait);
+    const lock = await SupervisorLock.take(home, waitAndEnd(other));
     expect(said).toEqual([`Waiting for an earlier run (pid ${other.pid}) to end ...`]);
+    expect(await exitCode(other)).toBe(0);
     await lock.release();
   });
 
@@ -76,19 +92,19 @@ describe('SupervisorLock', () => {
     const launcher = await run('launcher.js', '');
     launcher.kill('SIGKILL');
     await once(launcher, 'exit');
-    const other = await run('start.js', `setTimeout(() => process.exit(), 300)`);
+    const other = await run('start.js', ENDS_WHEN_TOLD);
     await write({ pid: other.pid, launcher_pid: launcher.pid });
-    const lock = await SupervisorLock.take(home, wait);
-    expect(other.exitCode).toBe(0);
+    const lock = await SupervisorLock.take(home, waitAndEnd(other));
+    expect(await exitCode(other)).toBe(0);
     await lock.release();
   });
 
   it('waits for the services of a run that was killed', async () => {
-    const orphan = await run('apps/router/src/main.js', `setTimeout(() => process.exit(), 300)`);
+    const orphan = await run('apps/router/src/main.js', ENDS_WHEN_TOLD);
     await write({ pid: 2 ** 22 + 1, children: { router: orphan.pid } });
-    const lock = await SupervisorLock.take(home, wait);
+    const lock = await SupervisorLock.take(home, waitAndEnd(orphan));
     expect(said).toEqual([expect.stringContaining(`router (pid ${orphan.pid})`)]);
-    expect(orphan.exitCode).toBe(0);
+    expect(await exitCode(orphan)).toBe(0);
     await lock.release();
   });
 

@@ -8,10 +8,14 @@ import { processesWith } from './processes-with.js';
 /** Where a run with this pid keeps everything. */
 const ownedBy = (program: Program) => `gravitas-test-${program.child.pid}-`;
 
+/** A server whose pid file is gone may take a moment to end. */
+const nothingRuns = (program: Program) =>
+  waitFor('the end of everything', async () => (await processesWith(ownedBy(program))).length === 0);
+
 describe('npm run crash', () => {
   it('loses and doubles nothing that was acknowledged in 25 kills, and leaves nothing running', async () => {
     const program = Program.start('crash', ['25']);
-    const { code, out, errors } = await program.ended(110_000);
+    const { code, out, errors } = await program.ended(230_000);
     expect({ code, out, errors }).toMatchObject({ code: 0 });
     expect(out).toMatch(/^25 kills, durability process, seed \d+$/m);
     for (const scenario of ['up', 'stopped', 'killed'])
@@ -20,14 +24,14 @@ describe('npm run crash', () => {
     expect(out).toMatch(/^longest replay: [1-9]\d* events in \d+ ms$/m);
     expect(out).toMatch(/^25 kills: everything acknowledged is in the trail exactly once, in order\.$/m);
     expect(errors).toMatch(/^25 of 25 kills, [1-9]\d* events acknowledged$/m);
-    expect(await processesWith(ownedBy(program))).toEqual([]);
-  }, 120_000);
+    await nothingRuns(program);
+  }, 240_000);
 
   it('has acknowledgements survive in durability disk too', async () => {
     const { code, out } = await runProgram('crash', ['3', '--durability', 'disk', '--seed', '3']);
     expect({ code, out }).toMatchObject({ code: 0 });
     expect(out).toMatch(/^3 kills, durability disk, seed 3$/m);
-  }, 70_000);
+  });
 
   it('finds out when something acknowledged is lost, names it, and keeps the spool', async () => {
     const { code, out } = await runProgram('crash', ['10', '--unsafe', '--seed', '1']);
@@ -43,17 +47,22 @@ describe('npm run crash', () => {
     };
     expect(findings).toMatchObject({ seed: 1, doubled: [] });
     expect(findings.lost).toContain(id);
-  }, 70_000);
+  });
 
   it('can be interrupted, and leaves nothing running', async () => {
     const program = Program.start('crash', ['1000']);
-    await waitFor('a recorder', async () =>
-      (await processesWith(ownedBy(program))).some((c) => c.includes('recorder')),
-    );
-    program.child.kill('SIGINT');
-    expect(await program.ended(30_000)).toMatchObject({ code: 130 });
-    expect(await processesWith(ownedBy(program))).toEqual([]);
-  }, 60_000);
+    try {
+      await waitFor(
+        'a recorder',
+        async () => (await processesWith(ownedBy(program))).some((c) => c.includes('recorder')),
+        30_000,
+      );
+    } finally {
+      program.child.kill('SIGINT');
+    }
+    expect(await program.ended(60_000)).toMatchObject({ code: 130 });
+    await nothingRuns(program);
+  });
 
   it.each([
     ['no number', ['many']],

@@ -33,7 +33,7 @@ beforeAll(async () => {
   postgres = new EmbeddedPostgres({ dataDir: join(root, 'postgres'), password, durable: false });
   postgresPort = (await postgres.start()).port;
   for (const app of SERVICES) ports[app] = await findFreePort();
-}, 60_000);
+});
 
 afterAll(async () => {
   for (const child of running.values()) child.kill('SIGKILL');
@@ -65,7 +65,7 @@ function environmentOf(name: string): Record<string, string> {
 const started = (name: string, script: string) => ({
   file: process.execPath,
   args: ['--enable-source-maps', script],
-  options: { cwd: join(root, name), env: environmentOf(name), timeout: 20_000 },
+  options: { cwd: join(root, name), env: environmentOf(name), timeout: 30_000 },
 });
 
 async function exitCode(name: string, script: string): Promise<{ code: number; output: string }> {
@@ -98,15 +98,30 @@ describe.each(SERVICES.toReversed())('the %s image', (app) => {
     running.set(app, child);
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
-    await waitFor(`${app} to listen`, () => {
-      if (child.exitCode !== null) throw new Error(`${app} exited with ${child.exitCode}:\n${output}`);
-      return output.includes(`${app} is listening`);
-    });
-    expect(await exitCode(app, 'healthcheck.mjs')).toEqual({ code: 0, output: '' });
+    await waitFor(
+      `${app} to listen`,
+      () => {
+        if (child.exitCode !== null) throw new Error(`${app} exited with ${child.exitCode}:\n${output}`);
+        return output.includes(`${app} is listening`);
+      },
+      30_000,
+    );
+    const passed = await waitFor(
+      'its health check',
+      async () => {
+        const check = await exitCode(app, 'healthcheck.mjs');
+        return check.code === 0 && check;
+      },
+      20_000,
+    );
+    expect(passed.output).toBe('');
   });
 
   it('answers as healthy, with its database', async () => {
-    const response = await fetch(`http://127.0.0.1:${ports[app]}/health`, { signal: AbortSignal.timeout(5000) });
+    const response = await waitFor('health', async () => {
+      const answer = await fetch(`http://127.0.0.1:${ports[app]}/health`, { signal: AbortSignal.timeout(20_000) });
+      return answer.status === 200 && answer;
+    });
     expect(await response.json()).toMatchObject({ status: 'healthy', service: app, database: true });
   });
 
@@ -123,10 +138,10 @@ describe('all images together', () => {
       const child = running.get(app);
       if (child === undefined || child.exitCode !== null) throw new Error(`${app} is not running`);
       child.kill('SIGTERM');
-      const [code] = (await once(child, 'exit', { signal: AbortSignal.timeout(15_000) })) as [number | null];
+      const [code] = (await once(child, 'exit', { signal: AbortSignal.timeout(30_000) })) as [number | null];
       expect({ app, code }).toEqual({ app, code: 0 });
     }
-  });
+  }, 160_000);
 });
 
 describe('an unknown app', () => {

@@ -80,5 +80,5 @@ describe('when the database of the gatekeeper is down', () => {
       20_000,
     );
     await waitFor('health', async () => (await request(service.url).get('/health')).status === 200, 20_000);
-  }, 60_000);
+  });
 });

@@ -22,7 +22,7 @@ describe('when nobody can tell whether an agent is certified', () => {
       .set({ authorization: `Bearer ${await serviceToken('router', 'guardian')}` })
       .send({ agent });
   const answersAgain = (requestId: string) =>
-    waitFor('an answer', async () => (await chat(requestId)).status === 200, 15_000);
+    waitFor('an answer', async () => (await chat(requestId)).status === 200, 20_000);
 
   /** 503 and the code; and no model was called, whatever was meant to be. */
   const refusesFor = async (code: string, requestId: string) => {

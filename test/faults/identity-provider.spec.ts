@@ -2,16 +2,16 @@ import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import request from 'supertest';
 import {
-  agentToken,
   startIdentityProvider,
   startService,
+  TEST_JWT_SECRET,
   waitFor,
   type TestIdentityProvider,
   type TestService,
 } from '#testing';
 import { gatekeeper } from '../../apps/gatekeeper/src/app.module.js';
 import { Clock } from '../../apps/gatekeeper/src/tokens/clock.js';
-import { ecdsa, forge } from '../security/forge.js';
+import { ecdsa, forge, hmac } from '../security/forge.js';
 
 const MINUTE = 60_000;
 const first = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -36,21 +36,29 @@ describe('the identity provider is down', () => {
 
   const token = (kid: string, { privateKey } = first, sub = 'Supervisor') =>
     forge({ alg: 'ES256', kid }, { sub, exp: Math.floor(time / 1000) + 3600 }, ecdsa(privateKey));
+  /** One that the gatekeeper's own key has signed. */
+  const own = () =>
+    forge({ alg: 'HS256' }, { sub: 'Supervisor', exp: Math.floor(time / 1000) + 3600 }, hmac(TEST_JWT_SECRET));
   const validate = (bearer: string) =>
     request(service.url)
       .post('/validate')
       .set('authorization', `Bearer ${bearer}`)
       .send({ action: 'read', resource: 'a' });
-  const health = async () =>
-    ((await request(service.url).get('/health').expect(200)).body as { identity_provider: Record<string, unknown> })
-      .identity_provider;
+  /** Once the database answers it in time. */
+  const health = async () => {
+    const answer = await waitFor('health', async () => {
+      const told = await request(service.url).get('/health');
+      return told.status === 200 && told;
+    });
+    return (answer.body as { identity_provider: Record<string, unknown> }).identity_provider;
+  };
   const metric = async (line: RegExp) => expect((await request(service.url).get('/metrics')).text).toMatch(line);
 
   it('from the start: the gatekeeper runs, says so, and its tokens are an outage and no refusal', async () => {
     const answer = await validate(token('first'));
     expect(answer.body).toMatchObject({ status: 503, code: 'identity_provider_unavailable' });
     expect(answer.headers['retry-after']).toBe('30');
-    expect((await validate(await agentToken('Supervisor'))).status).toBe(200);
+    expect((await validate(own())).status).toBe(200);
     expect(await health()).toMatchObject({ keys: 0, age_seconds: null, failing_since: new Date(time).toISOString() });
     await metric(/^gravitas_jwks_fetches_total\{result="failed"\} 1$/m);
   });

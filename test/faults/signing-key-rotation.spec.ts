@@ -107,5 +107,5 @@ describe('a guardian that is killed while it replaces its signing key', () => {
     } finally {
       await service.stop();
     }
-  }, 120_000);
+  });
 });

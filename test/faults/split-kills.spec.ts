@@ -57,7 +57,7 @@ describe('a move whose runs and servers are killed', () => {
   beforeAll(async () => {
     servers = await startTwoServers();
     folder = await mkdtemp(join(tmpdir(), 'split-kills-'));
-  }, MINUTE);
+  });
   afterAll(async () => {
     if (WANTED > 0) say(JSON.stringify({ ...totals, by: Object.fromEntries([...tallies].sort()) }, undefined, 1));
     await servers?.stop();
@@ -125,6 +125,6 @@ describe('a move whose runs and servers are killed', () => {
           'abandon',
         ]);
       },
-      2 * MINUTE,
+      5 * MINUTE,
     );
 });

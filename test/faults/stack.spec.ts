@@ -14,8 +14,8 @@ describe('the stack', () => {
   beforeAll(async () => {
     stack = await StackProcess.create();
     await stack.start();
-  }, 90_000);
-  afterAll(() => stack.close(), 90_000);
+  });
+  afterAll(() => stack.close());
 
   const post = async (app: 'LOBBY' | 'GATEKEEPER', path: string, token: string, body: object) =>
     fetch(stack.url(app) + path, {
@@ -32,12 +32,16 @@ describe('the stack', () => {
   it('prints a first request that works as it stands', async () => {
     const curl = /^curl .*$/m.exec(stack.output)![0];
     const [, url, token, body] = /-s (\S+) -H 'Authorization: Bearer (\S+)' .* -d '(.*)'$/.exec(curl)!;
-    const response = await fetch(url!, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${token!}`, 'content-type': 'application/json' },
-      body: body!,
+    const ask = () =>
+      fetch(url!, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token!}`, 'content-type': 'application/json' },
+        body: body!,
+      });
+    const response = await waitFor('an answer', async () => {
+      const answer = await ask();
+      return answer.status === 200 && answer;
     });
-    expect(response.status).toBe(200);
     expect(await response.json()).toMatchObject({ choices: [{ message: { content: 'Hello, Gravitas!' } }] });
   });
 
@@ -71,7 +75,7 @@ describe('the stack', () => {
     );
     expect(owner).toEqual({ tableowner: 'gravitas_lobby_owner' });
     await expect(query(urls.get('lobby')!.href, 'DROP TABLE history')).rejects.toMatchObject({ code: '42501' });
-  }, 60_000);
+  });
 
   it('keeps secrets to itself', async () => {
     const modes = execFileSync('find', [
@@ -103,9 +107,9 @@ describe('the stack', () => {
     const whileDown = await post('GATEKEEPER', '/validate', token, { action: 'execute', resource: 'shells/l1/echo' });
     expect(whileDown.status).toBe(200);
     await waitFor('the guardian to be back', () => healthy('GUARDIAN'), 30_000);
-    expect(stack.output).toMatch(/guardian .*(SIGKILL|restart)/);
+    await waitFor('the supervisor to say so', () => /guardian .*(SIGKILL|restart)/.test(stack.output));
     await waitFor('completions to work again', async () => (await complete(token)).status === 200, 20_000);
-  }, 60_000);
+  });
 
   it('loses no audit event of an answered request to SIGTERM during traffic, and leaves no process behind', async () => {
     const token = await stack.token('Scout');
@@ -127,32 +131,46 @@ describe('the stack', () => {
     const completions = Array.from({ length: 4 }, async () => {
       while (open) await complete(token).catch(() => undefined);
     });
-    await waitFor('some traffic', () => answered.length > 300);
+    await waitFor('some traffic', () => answered.length > 300, 30_000).catch((error: unknown) => {
+      open = false;
+      throw error;
+    });
     const code = await stack.stop('SIGTERM');
     open = false;
     await Promise.all([...traffic, ...completions]);
     expect(code).toBe(0);
     for (const port of Object.values(stack.ports)) expect(await listenerOn(port)).toBeUndefined();
-    const left = execFileSync('ps', ['-eo', 'args'])
-      .toString()
-      .split('\n')
-      .filter((line) => line.includes(stack.home));
-    expect(left).toEqual([]);
+    // A PostgreSQL whose pid file is gone may take a moment to end.
+    await waitFor(
+      'the end of all processes',
+      () => !execFileSync('ps', ['-eo', 'args']).toString().includes(stack.home),
+    );
 
     await stack.start();
     const gatekeeper = await stack.run('db-url', 'gatekeeper', '--role', 'superuser');
-    const stored = await waitFor('the trail', () =>
-      query<{ id: string }>(gatekeeper, 'SELECT id FROM audit_log WHERE id = ANY($1)', [answered]),
+    const stored = await waitFor(
+      'the trail',
+      async () => {
+        const rows = await query<{ id: string }>(gatekeeper, 'SELECT id FROM audit_log WHERE id = ANY($1)', [answered]);
+        return rows.length >= answered.length && rows;
+      },
+      20_000,
     );
     expect(stored).toHaveLength(answered.length);
     // What the router recorded of completions came through another process: each intent has its outcome.
-    const [calls] = await query(
-      gatekeeper,
-      `SELECT count(*) FILTER (WHERE result = 'ALLOWED')::int AS intended, count(*) FILTER (WHERE result <> 'ALLOWED')::int AS ended
-       FROM audit_log WHERE service = 'router' AND action = 'inference'`,
+    await waitFor(
+      'an outcome for each intent',
+      async () => {
+        const [calls] = await query<{ intended: number; ended: number }>(
+          gatekeeper,
+          `SELECT count(*) FILTER (WHERE result = 'ALLOWED')::int AS intended, count(*) FILTER (WHERE result <> 'ALLOWED')::int AS ended
+           FROM audit_log WHERE service = 'router' AND action = 'inference'`,
+        );
+        return calls!.intended > 0 && calls!.intended === calls!.ended;
+      },
+      20_000,
     );
-    expect(calls).toMatchObject({ intended: (calls as { ended: number }).ended });
-  }, 120_000);
+  }, 240_000);
 
   it('loses no audit event of an answered request to SIGKILL of the services that took it', async () => {
     const token = await stack.token('Scout');
@@ -195,7 +213,7 @@ describe('the stack', () => {
       20_000,
     );
     expect(stored).toHaveLength(answered.length);
-  }, 120_000);
+  }, 240_000);
 
   it('goes on through a PostgreSQL that is killed with SIGKILL under traffic, and loses nothing that was answered', async () => {
     const token = await stack.token('Scout');
@@ -215,13 +233,18 @@ describe('the stack', () => {
     const completions = Array.from({ length: 4 }, async () => {
       while (open) await complete(token);
     });
-    await waitFor('some traffic', () => answered.length > 200);
-    process.kill(Number((await readFile(`${stack.home}/postgres/postmaster.pid`, 'utf8')).split('\n')[0]), 'SIGKILL');
-    await waitFor('the supervisor to notice', () => stack.output.includes('is back'), 30_000);
-    const meanwhile = answered.length;
-    await waitFor('traffic to go on', () => answered.length > meanwhile + 200);
-    await waitFor('completions to work again', async () => (await complete(token)).status === 200);
-    open = false;
+    const killPostgres = async () => {
+      await waitFor('some traffic', () => answered.length > 200, 30_000);
+      const said = stack.output.length;
+      process.kill(Number((await readFile(`${stack.home}/postgres/postmaster.pid`, 'utf8')).split('\n')[0]), 'SIGKILL');
+      // Services that were killed before are back, too.
+      const isBack = () => /^postgres .*is back/m.test(stack.output.slice(said));
+      await waitFor('the supervisor to notice', isBack, 30_000);
+      const meanwhile = answered.length;
+      await waitFor('traffic to go on', () => answered.length > meanwhile + 200, 30_000);
+      await waitFor('completions to work again', async () => (await complete(token)).status === 200, 30_000);
+    };
+    await killPostgres().finally(() => (open = false));
     await Promise.all([...traffic, ...completions]);
     expect(await listeners()).toEqual(before);
 
@@ -238,7 +261,7 @@ describe('the stack', () => {
       },
       20_000,
     );
-  }, 90_000);
+  }, 240_000);
 
   it('comes up again after everything was killed with SIGKILL, on the PostgreSQL that is still running', async () => {
     const lock = await readFile(`${stack.home}/run/supervisor.json`, 'utf8');
@@ -248,8 +271,8 @@ describe('the stack', () => {
     await stack.stop();
     await stack.start();
     const token = await stack.token('Scout');
-    expect((await complete(token)).status).toBe(200);
-  }, 120_000);
+    await waitFor('a completion', async () => (await complete(token)).status === 200, 30_000);
+  }, 240_000);
 
   it('starts without the one whose migration is broken, and says which and why', async () => {
     // As if a migration of the telemetry service met a table that it does not expect.
@@ -257,10 +280,10 @@ describe('the stack', () => {
     await query(superuser, 'DROP TABLE migrations');
     expect(await stack.stop()).toBe(0);
     await stack.start();
-    expect(stack.output).toMatch(
-      /Gravitas is ready, except: telemetry \(.*migration \w+ failed: relation "\w+" already exists/,
-    );
+    const except = /Gravitas is ready, except: telemetry \(.*migration \w+ failed: relation "\w+" already exists/;
+    await waitFor('the whole line', () => stack.output.includes('\n', stack.output.indexOf('Gravitas is ready')));
+    expect(stack.output).toMatch(except);
     const token = await stack.token('Scout');
-    expect((await complete(token)).status).toBe(200);
-  }, 180_000);
+    await waitFor('a completion', async () => (await complete(token)).status === 200, 30_000);
+  }, 240_000);
 });

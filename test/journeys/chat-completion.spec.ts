@@ -46,9 +46,13 @@ describe('a chat completion through the whole control plane', () => {
     expect(JSON.stringify(trail)).not.toContain('map');
 
     const session = intent!.session_id;
-    expect(
-      await plane.guardian.database.query('SELECT agent, outcome FROM agent_sessions WHERE session_id = $1', [session]),
-    ).toEqual([{ agent: 'Scout', outcome: 'succeeded' }]);
+    // It is ended a moment after the answer.
+    const sessions = await waitFor('the session to end', async () => {
+      const sql = 'SELECT agent, outcome FROM agent_sessions WHERE session_id = $1';
+      const rows = await plane.guardian.database.query<{ agent: string; outcome: string | null }>(sql, [session]);
+      return rows[0]?.outcome && rows;
+    });
+    expect(sessions).toEqual([{ agent: 'Scout', outcome: 'succeeded' }]);
     const decision = await waitFor('the routing decision', async () =>
       (await plane.router.database.query('SELECT * FROM routing_decisions WHERE session_id = $1', [session])).at(0),
     );
@@ -172,9 +176,11 @@ describe('a chat completion through the whole control plane', () => {
   });
 
   it('reports the health of all', async () => {
-    const answer = await request(plane.lobby.url).get('/health/detailed').expect(200);
-    const { status, services } = answer.body as { status: string; services: Record<string, object> };
-    expect(status).toBe('healthy');
+    const { services } = await waitFor('health of all', async () => {
+      const answer = await request(plane.lobby.url).get('/health/detailed');
+      const body = answer.body as { status: string; services: Record<string, object> };
+      return answer.status === 200 && body.status === 'healthy' && body;
+    });
     expect(Object.keys(services).sort()).toEqual(['gatekeeper', 'guardian', 'lobby', 'router', 'telemetry']);
     for (const service of Object.values(services)) expect(service).toMatchObject({ status: 'healthy', database: true });
   });

@@ -46,6 +46,9 @@ describe('five services on one database', () => {
 
   it('answer as they do on five, and start again on what is there', async () => {
     expect(await chat('first')).toBe(200);
+    // Services that stop here have a second for what they still keep to themselves.
+    await waitFor('the first decision', async () => (await count('routing_decisions')) === 1);
+    await waitFor('its usage', async () => (await count('usage_stats')) === 1);
     await plane.close();
     plane = await monolith.start();
     expect(await chat('second')).toBe(200);
@@ -57,8 +60,14 @@ describe('five services on one database', () => {
 
   it('take no part in any move while there are no targets', async () => {
     for (const { url } of [plane.gatekeeper, plane.guardian, plane.router, plane.telemetry, plane.lobby]) {
-      const health = (await (await fetch(`${url}/health`)).json()) as { status: string; move: object };
-      expect(health).toMatchObject({ status: 'healthy', move: { phase: null, writing_side: 'source' } });
+      const answer = await waitFor('health', async () => {
+        const response = await fetch(`${url}/health`);
+        return response.status === 200 && response;
+      });
+      expect(await answer.json()).toMatchObject({
+        status: 'healthy',
+        move: { phase: null, writing_side: 'source' },
+      });
     }
   });
 });

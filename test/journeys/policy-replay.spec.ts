@@ -96,7 +96,7 @@ describe('npm run policy:replay', () => {
       for (let done = 0; done < mine.length; done += 200) await Promise.all(mine.slice(done, done + 200).map(decide));
     }
     await service.app.get(AuditLogger).flush();
-  }, 60_000);
+  });
   afterAll(async () => {
     await service.close();
     await rm(directory, { recursive: true });
@@ -252,7 +252,7 @@ describe('npm run policy:replay', () => {
 
   it.each([
     ['a time that is none', ['--from', 'yesterday'], /--from must be a time/],
-    ['times the wrong way round', ['--from', '2027-01-01'], /--from must be before --to/],
+    ['times the wrong way round', ['--from', '2999-01-01'], /--from must be before --to/],
     ['no such file', ['--policy', '/nowhere.yaml'], /nowhere\.yaml: ENOENT/],
     ['a bad file', ['--policy', 'package.json'], /package\.json: line \d+, column \d+: /],
     [

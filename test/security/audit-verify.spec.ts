@@ -37,7 +37,7 @@ describe('npm run audit:verify, audit:export and audit:seal', () => {
     );
     await trail.write(events, 350);
     await trail.quiet();
-  }, 60_000);
+  });
   afterAll(async () => {
     await trail.drop();
     await rm(home, { recursive: true });
@@ -99,7 +99,7 @@ describe('npm run audit:verify, audit:export and audit:seal', () => {
       expect(ended.code).toBe(2);
       expect(ended.errors).toContain(message);
     }
-  }, 90_000);
+  }, 240_000);
 
   it('an export verifies offline, by the key alone, and served by any web server', async () => {
     const folder = join(home, 'export');
@@ -146,14 +146,15 @@ describe('npm run audit:verify, audit:export and audit:seal', () => {
     expect((await verify(['--dir', folder, ...alone])).out).toMatch(
       /^tampered: tenant default, index 9: (?:event|tile)_changed/m,
     );
-  }, 90_000);
+  }, 240_000);
 
   it('a sealed month may go, as a whole', async () => {
     const folder = join(home, 'sealed');
     await trail.copied(async ({ notaryUrl, runtimeUrl, query }) => {
       const seal = (months: number) => run('audit-seal', ['--month', nameOf(months), '--database', notaryUrl]);
       const check = () => verify(['--database', notaryUrl, '--key', key, '--no-save']);
-      expect(await seal(0)).toMatchObject({ code: 2, errors: expect.stringContaining('is not over yet') });
+      // Not the one of today, which may be over at midnight.
+      expect(await seal(-1)).toMatchObject({ code: 2, errors: expect.stringContaining('is not over yet') });
       expect(await seal(30)).toMatchObject({ code: 2, errors: expect.stringContaining('has no month') });
 
       const sealed = await seal(2);
@@ -171,8 +172,7 @@ describe('npm run audit:verify, audit:export and audit:seal', () => {
       await waitFor('the late event', async () => {
         const [tree] = await query<{ size: string }>(`SELECT size FROM tlog_trees WHERE tenant_id = 'default'`);
         return tree?.size === '601';
-      });
-      await sequencer.stop();
+      }).finally(() => sequencer.stop());
       const noticed = await check();
       expect(noticed).toMatchObject({ code: 0 });
       expect(noticed.out).toMatch(/^tenant default: 1 event of sealed months came after the seal/m);
@@ -215,7 +215,7 @@ describe('npm run audit:verify, audit:export and audit:seal', () => {
       await query('DELETE FROM audit_seals');
       expect((await check()).out).toMatch(/^tampered: tenant default, index \d+: event_missing/m);
     });
-  }, 90_000);
+  }, 240_000);
 });
 
 /** Serves an exported folder below /v1/audit, to whoever has the token. */

@@ -413,7 +413,7 @@ describe('hostile tokens', () => {
         'content-type': 'application/json',
         'content-length': body.length,
       };
-      const options = { method: 'POST', headers, timeout: 5000, agent: false };
+      const options = { method: 'POST', headers, timeout: 20_000, agent: false };
       const call = httpRequest(`${service.url}/validate`, options, (response) => {
         let text = '';
         response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));

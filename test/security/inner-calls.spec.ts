@@ -32,11 +32,11 @@ describe('calls between services', () => {
       proxies.set(name, proxy);
       urls[`${name.toUpperCase()}_URL`] = proxy.url;
     }
-  }, 90_000);
+  });
   afterAll(async () => {
     for (const service of [...services.values()].reverse()) await service.close();
     for (const proxy of proxies.values()) await proxy.close();
-  }, 30_000);
+  });
 
   const overheard = (name: ServiceName) => proxies.get(name)!.tokens.filter((token) => NAMES.has(decodeJwt(token).iss));
   const metric = async (name: ServiceName, line: RegExp) =>

@@ -19,6 +19,8 @@ export class RecordingProxy {
       passed.on('error', () => response.destroy());
       incoming.pipe(passed);
     });
+    // The services' own, which their answers announce.
+    this.server.keepAliveTimeout = 65_000;
   }
 
   static async before(target: string): Promise<RecordingProxy> {

@@ -61,8 +61,10 @@ export async function seedTenant(plane: ControlPlane, group: string): Promise<Se
   const revoked = { jti: randomUUID(), reason: SECRET };
   await succeed(ask(plane.gatekeeper.url, 'POST /v1/tokens/revoke', await own(), revoked));
   // What is missing after that, the test names.
-  await waitFor('everything that was said to be stored', async () =>
-    [...(await rowsOf(plane, tenant)).values()].every((rows) => rows.length > 0),
+  await waitFor(
+    'everything that was said to be stored',
+    async () => [...(await rowsOf(plane, tenant)).values()].every((rows) => rows.length > 0),
+    20_000,
   ).catch(() => undefined);
 
   const history = await ask(plane.lobby.url, 'GET /v1/history', await own());

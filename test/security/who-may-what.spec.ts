@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { SERVICES } from '#contracts';
-import { agentToken, serviceToken } from '#testing';
+import { agentToken, serviceToken, waitFor } from '#testing';
 import { startControlPlane, type ControlPlane } from '../support/control-plane.js';
 import { CALLERS, expected, type Caller } from './access-rules.js';
 import { ACCESS_TABLE, AGENT, OTHER, nameOf, OTHERS_SESSION, OWN_SESSION, type Row } from './access-table.js';
@@ -28,11 +28,11 @@ describe('who may what', () => {
       const started = await ask(plane.guardian.url, 'POST /session/start', token, { agent, session_id });
       expect(started.status).toBe(200);
     }
-  }, 90_000);
+  });
   afterAll(async () => {
     await plane.close();
     await rm(home, { recursive: true, force: true });
-  }, 30_000);
+  });
 
   const askRow = (row: Row, token: string | undefined) => {
     const [method] = row.endpoint.split(' ', 1);
@@ -47,10 +47,18 @@ describe('who may what', () => {
     return outcomeOf(await askRow(row, token));
   };
 
+  /** A database that stands still for two seconds is an outage, and is none a moment later. */
+  const lastingCell = async (caller: Caller, row: Row) => {
+    let outcome = await cell(caller, row);
+    const isThere = async () => (outcome = await cell(caller, row)) !== 503;
+    if (outcome === 503) await waitFor('no outage', isThere, 6000).catch(() => undefined);
+    return outcome;
+  };
+
   it.each(SERVICES)(
     'is said in test/security/access-table.ts for every endpoint of the %s, and for no other',
     async (name) => {
-      const answer = await fetch(`${plane[name].url}/docs/json`, { signal: AbortSignal.timeout(10_000) });
+      const answer = await fetch(`${plane[name].url}/docs/json`, { signal: AbortSignal.timeout(20_000) });
       const { paths } = (await answer.json()) as { paths: Record<string, object> };
       const endpoints = Object.entries(paths).flatMap(([path, methods]) =>
         Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
@@ -65,7 +73,7 @@ describe('who may what', () => {
 
   it.each(ACCESS_TABLE.map((row) => [titleOf(row), row] as const))('%s', async (_title, row) => {
     const outcomes: Partial<Record<Caller, number | 'in'>> = {};
-    for (const caller of CALLERS) outcomes[caller] = await cell(caller, row);
+    for (const caller of CALLERS) outcomes[caller] = await lastingCell(caller, row);
     expect(outcomes).toEqual(expected(row.rule));
   });
 
@@ -77,7 +85,7 @@ describe('who may what', () => {
       seed = await seedTenant(plane, ALL_RIGHTS);
       before = await rowsOf(plane, seed.tenant);
       stranger = () => agentToken(AGENT, { groups: [ALL_RIGHTS], tenant: OTHER_TENANT });
-    }, 60_000);
+    });
 
     it('has something to look for in every table that keeps tenants apart', () => {
       const unseeded = [...before].filter(([, rows]) => rows.length === 0).map(([table]) => table);

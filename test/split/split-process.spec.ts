@@ -20,7 +20,7 @@ describe('npm run split, as a process', () => {
   it('watches until it is told to stop, and shows its metrics', async () => {
     const program = Program.start('split', ['watch', '--plan', down, '--alert', '--json', '--metrics-port', '0']);
     try {
-      await waitFor('trouble with both', () => program.out.split('"trouble"').length > 2, 20_000);
+      await waitFor('trouble with both', () => program.out.split('"trouble"').length > 2, 30_000);
       const [first, ...others] = program.out.trim().split('\n');
       const { url } = JSON.parse(first!) as { url: string };
       expect((await fetch(url)).headers.get('content-type')).toContain('text/plain');

@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
 import { auditPage, type AuditEvent } from '#contracts';
-import { agentToken, serviceToken, startService, type TestService } from '#testing';
+import { agentToken, serviceToken, startService, waitFor, type TestService } from '#testing';
 import { gatekeeper } from '../src/app.module.js';
 import { MonthKeeper } from '../src/audit/month-keeper.js';
+import { monthName, monthOf } from '../src/audit/month.js';
 
 const event = (overrides: Partial<AuditEvent> = {}): AuditEvent => ({
   id: randomUUID(),
@@ -25,6 +26,9 @@ const event = (overrides: Partial<AuditEvent> = {}): AuditEvent => ({
   sequence: null,
   ...overrides,
 });
+
+/** In the month before this one, which the trail has. */
+const lastMonth = (rest: string): string => `${monthName(monthOf(new Date(), -1))}-${rest}`;
 
 describe('the audit API', () => {
   let service: TestService;
@@ -56,7 +60,7 @@ describe('the audit API', () => {
 
   it('gives an event back as it was sent', async () => {
     const sent = event({
-      timestamp: '2026-11-20T10:00:00.123456Z',
+      timestamp: lastMonth('20T10:00:00.123456Z'),
       metadata: { deep: { list: [1, 'ü', null] } },
       producer: randomUUID(),
       sequence: Number.MAX_SAFE_INTEGER,
@@ -85,7 +89,10 @@ describe('the audit API', () => {
     const metrics = await request(service.url).get('/metrics');
     expect(metrics.text).toMatch(/^gravitas_audit_quarantined_total 1$/m);
     await service.app.get(MonthKeeper).run();
-    const health = await request(service.url).get('/health');
+    const health = await waitFor('health', async () => {
+      const answer = await request(service.url).get('/health');
+      return answer.status === 200 && answer;
+    });
     expect(health.body).toMatchObject({
       status: 'healthy',
       audit_months: { partitions: 5, months_ahead: 3, quarantined: 1 },
@@ -116,7 +123,7 @@ describe('the audit API', () => {
   });
 
   it('pages through the trail newest first, without gap or repetition while events arrive', async () => {
-    const at = (second: number) => new Date(Date.UTC(2026, 10, 1, 0, 0, second)).toISOString();
+    const at = (second: number) => lastMonth(`01T00:00:0${second}.000Z`);
     // Several events share each time, so that the order must rest on the id as well.
     await ingest(Array.from({ length: 25 }, (_, i) => event({ ghost_id: 'Pager', timestamp: at(Math.floor(i / 4)) })));
     const seen: AuditEvent[] = [];
@@ -139,7 +146,7 @@ describe('the audit API', () => {
       action: 'x',
       resource: 'r/1',
       entities: [{ kind: 'user', id: 'a:b' }],
-      timestamp: '2026-11-02T12:00:00Z',
+      timestamp: lastMonth('02T12:00:00Z'),
     });
     const near: Partial<AuditEvent>[] = [
       { ghost_id: 'Other' },
@@ -148,8 +155,8 @@ describe('the audit API', () => {
       { result: 'FAILED' },
       { service: 'lobby' },
       { entities: [{ kind: 'user', id: 'c' }] },
-      { timestamp: '2026-11-02T11:59:59Z' },
-      { timestamp: '2026-11-02T12:00:01Z' },
+      { timestamp: lastMonth('02T11:59:59Z') },
+      { timestamp: lastMonth('02T12:00:01Z') },
     ];
     await ingest([wanted, ...near.map((difference) => event({ ...wanted, id: randomUUID(), ...difference }))]);
     const answer = await search({
@@ -159,8 +166,8 @@ describe('the audit API', () => {
       result: 'SUCCEEDED',
       service: 'router',
       entity: 'user:a:b',
-      from: '2026-11-02T12:00:00Z',
-      to: '2026-11-02T12:00:01Z',
+      from: lastMonth('02T12:00:00Z'),
+      to: lastMonth('02T12:00:01Z'),
     });
     expect(auditPage.parse(answer.body).events.map(({ id }) => id)).toEqual([wanted.id]);
   });
@@ -197,10 +204,15 @@ describe('the audit API', () => {
   it('wants the right to read audit/events, and records who lacks it', async () => {
     const answer = await search({}, await agentToken('Scout'));
     expect(answer.body).toMatchObject({ status: 403, ghost_id: 'Scout' });
-    const denials = auditPage.parse(
-      (await search({ ghost_id: 'Scout', resource: 'audit/events', result: 'DENIED' })).body,
-    );
-    expect(denials.events).toHaveLength(1);
+    const denials = await waitFor('the denial', async () => {
+      const since = Date.now();
+      const found = await search({ ghost_id: 'Scout', resource: 'audit/events', result: 'DENIED' });
+      const { events } = auditPage.parse(found.body);
+      // A search waits a second for what is on its way into the trail.
+      if (events.length === 0) expect(Date.now() - since).toBeGreaterThan(900);
+      return events.length > 0 && events;
+    });
+    expect(denials).toHaveLength(1);
   });
 
   it('publishes numbers that add up', async () => {

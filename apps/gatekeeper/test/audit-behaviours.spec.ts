@@ -2,7 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { AuditLogger, PostgresSink, type AuditLoggerOptions } from '#audit';
+import pg from 'pg';
+import { AuditLogger, PostgresSink, SpoolHeldError, type AuditLoggerOptions } from '#audit';
 import { type AuditRecord } from '#contracts';
 import { createPool } from '#database';
 import { startService, waitFor, type TestService } from '#testing';
@@ -35,8 +36,8 @@ describe('the audit queue', () => {
     spoolDir = await mkdtemp(join(tmpdir(), 'gravitas-behaviour-'));
   });
   afterEach(async () => {
-    await Promise.all(loggers.splice(0).map((logger) => logger.close(2000)));
-    await rm(spoolDir, { recursive: true });
+    await Promise.all(loggers.splice(0).map((logger) => logger.close(20_000)));
+    await rm(spoolDir, { recursive: true, maxRetries: 8 });
   });
 
   async function open(options: Partial<AuditLoggerOptions> = {}): Promise<AuditLogger> {
@@ -67,9 +68,18 @@ describe('the audit queue', () => {
 
   it('returns before the row is committed', async () => {
     const logger = await open();
-    const { id } = logger.record(record());
-    expect(await count([id])).toBe(0);
-    await waitFor('the row', async () => (await count([id])) === 1);
+    const writers = new pg.Client({ connectionString: service.database.superuserUrl });
+    await writers.connect();
+    try {
+      // Holds up who writes, and not who reads.
+      await writers.query('BEGIN; LOCK TABLE audit_log IN SHARE MODE');
+      const { id } = logger.record(record());
+      expect(await count([id])).toBe(0);
+      await writers.query('COMMIT');
+      await waitFor('the row', async () => (await count([id])) === 1);
+    } finally {
+      await writers.end();
+    }
   });
 
   it('gives the real id at once: it is the one of the row', async () => {
@@ -136,8 +146,7 @@ describe('the audit queue', () => {
     const before = Date.now();
     const { id, timestamp } = logger.record(record());
     const after = Date.now();
-    await waitFor('some time to pass', () => Date.now() > after + 20);
-    await unlock();
+    await waitFor('some time to pass', () => Date.now() > after + 20).finally(unlock);
     await logger.flush();
     const [row] = await rows([id]);
     expect(row!.timestamp.getTime()).toBeGreaterThanOrEqual(before);
@@ -201,10 +210,14 @@ describe('the audit queue', () => {
   it('lets a producer wait for room when it is full', async () => {
     const logger = await open({ durability: 'memory', maxEvents: 5 });
     const unlock = await service.database.lockTable('audit_log');
-    many(logger, 5);
-    expect(() => logger.record(record())).toThrow(code('audit_queue_full'));
-    const waiting = logger.room(10_000);
-    await unlock();
+    let waiting: Promise<boolean>;
+    try {
+      many(logger, 5);
+      expect(() => logger.record(record())).toThrow(code('audit_queue_full'));
+      waiting = logger.room(20_000);
+    } finally {
+      await unlock();
+    }
     expect(await waiting).toBe(true);
     logger.record(record());
   });
@@ -213,8 +226,9 @@ describe('the audit queue', () => {
     const logger = await open();
     await service.database.query('ALTER TABLE audit_log RENAME TO elsewhere');
     const { id } = logger.record(record());
-    await waitFor('a failed write', () => logger.stats().retries > 0);
-    await service.database.query('ALTER TABLE elsewhere RENAME TO audit_log');
+    await waitFor('a failed write', () => logger.stats().retries > 0).finally(() =>
+      service.database.query('ALTER TABLE elsewhere RENAME TO audit_log'),
+    );
     await logger.flush();
     expect(await count([id])).toBe(1);
   });
@@ -257,7 +271,7 @@ describe('the audit queue', () => {
   it('is closed by the end of the service, which flushes it', async () => {
     const second = await startService('gatekeeper', gatekeeper, {
       database: service.database,
-      environment: { GRAVITAS_HOME: spoolDir },
+      environment: { GRAVITAS_HOME: spoolDir, SHUTDOWN_TIMEOUT_MS: '20000' },
     });
     const { id } = second.app.get(AuditLogger).record(record());
     await second.stop();
@@ -268,10 +282,20 @@ describe('the audit queue', () => {
     const unlock = await service.database.lockTable('audit_log');
     const first = await open();
     const receipts = many(first, 20);
-    await first.close(100);
-    expect(first.stats()).toMatchObject({ persisted: 0, spooled: 20 });
-    await unlock();
-    const second = await open();
+    try {
+      await Promise.all(receipts.map(({ durable }) => durable));
+      await first.close(100);
+      expect(first.stats()).toMatchObject({ persisted: 0, spooled: 20 });
+    } finally {
+      await unlock();
+    }
+    // The spool is free once its files are closed, which close() does not wait for longer than half a second.
+    const second = await waitFor('the spool', () =>
+      open().catch((error: unknown) => {
+        if (error instanceof SpoolHeldError) return undefined;
+        throw error;
+      }),
+    );
     await second.flush();
     expect(await count(receipts.map(({ id }) => id))).toBe(20);
   });

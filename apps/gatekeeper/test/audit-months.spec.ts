@@ -56,6 +56,14 @@ describe('the months of the trail', () => {
        ON CONFLICT (month) DO UPDATE SET statement = EXCLUDED.statement`,
       [`${monthName(month)}-01`],
     );
+  /** After a run that was killed: the lock goes with the backend, a moment after the connection. */
+  const gone = () =>
+    waitFor('the maintenance to be gone', async () => {
+      const { rowCount } = await owner.query(
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'gravitas-gatekeeper-months'`,
+      );
+      return rowCount === 0;
+    });
   const far = (years: number) => new Date(Date.UTC(new Date().getUTCFullYear() + years, 4, 10));
 
   it('are the same for the events and for their entities', async () => {
@@ -75,7 +83,7 @@ describe('the months of the trail', () => {
         `INSERT INTO audit_log (id, tenant_id, timestamp, service, action, resource, result, reason, entities, metadata)
          VALUES (gen_random_uuid(), 't', now(), 's', 'a', 'r', 'ALLOWED', '', '[]', '{}')`,
       );
-      await owner.query(`SET client_min_messages = debug1; SET lock_timeout = '2s'; SET timezone = 'Asia/Tokyo'`);
+      await owner.query(`SET client_min_messages = debug1; SET lock_timeout = '15s'; SET timezone = 'Asia/Tokyo'`);
       const steps: string[] = [];
       for (;;) {
         await owner.query('BEGIN');
@@ -94,7 +102,7 @@ describe('the months of the trail', () => {
     } finally {
       await writer.query('ROLLBACK').catch(() => undefined);
       await writer.end();
-      await owner.query('RESET ALL');
+      await owner.query('ROLLBACK; RESET ALL');
       owner.removeAllListeners('notice');
     }
   });
@@ -158,6 +166,7 @@ describe('the months of the trail', () => {
       await waitFor('it to be pending', async () => (await pending()).length === 1);
       await service.database.query('SELECT pg_terminate_backend($1)', [pid]);
       expect(await cut).toBeInstanceOf(Error);
+      await gone();
       expect(await sink.write([event({ timestamp: later.toISOString() })])).toEqual({ accepted: 1, duplicates: 0 });
       await reader.query('COMMIT');
       await retiring().run();
@@ -249,9 +258,11 @@ describe('the months of the trail', () => {
     const failures: unknown[] = [];
     const written = new Map<string, string>();
     await maintenance({ now: () => clock }).run();
-    const write = async (): Promise<void> => {
+    /** The month that each writer is at. */
+    const at = [0, 0];
+    const write = async (writer: number): Promise<void> => {
       while (!stop) {
-        const month = monthOf(clock).getTime();
+        const month = (at[writer] = monthOf(clock).getTime());
         const events = Array.from({ length: 5 }, (_, i) =>
           event({
             timestamp: new Date(month + ((i * 7) % 28) * DAY_MS + Math.floor(Math.random() * 1000)).toISOString(),
@@ -264,12 +275,13 @@ describe('the months of the trail', () => {
         await sleep(2);
       }
     };
-    const writers = [write(), write()];
+    const writers = [write(0), write(1)];
     let kills = 0;
     const hit = new Set<string>();
     try {
       for (let month = 1; month <= 24; month++) {
         clock = new Date(monthOf(start, month).getTime() + DAY_MS);
+        await waitFor('the writers', () => Math.min(...at) >= monthOf(clock, -1).getTime());
         await seal(monthOf(clock, -4));
         const newest = `make ${monthName(monthOf(clock, 3))}`;
         const hitNow = new Set<string>();
@@ -278,6 +290,7 @@ describe('the months of the trail', () => {
         const months = { ahead: 3, back: 1, retention: 3 };
         for (let killed = true; killed;) {
           killed = false;
+          const sent: Promise<unknown>[] = [];
           const onStep = async (what: string, client: pg.Client): Promise<void> => {
             // Each step once: those of a new month have one name, and are told apart by what was done before.
             const step = what === newest ? `${what} after ${made}` : what;
@@ -286,16 +299,17 @@ describe('the months of the trail', () => {
             hitNow.add(step);
             hit.add(what.replace(/_?\d{4}[-_]\d{2}/, ''));
             const pid = (client as unknown as { processID: number }).processID;
-            const kill = service.database.query('SELECT pg_terminate_backend($1)', [pid]);
+            const kill = service.database.query('SELECT pg_terminate_backend($1)', [pid]).catch(() => undefined);
+            sent.push(kill);
             // Before the statement, and somewhere in it.
             if (++kills % 2 === 0) await kill;
-            else kill.catch(() => undefined);
           };
           await maintenance({ now: () => clock, months, log, onStep })
             .run()
             .catch(() => undefined);
-          // The lock goes with the backend, a moment after the connection.
+          await Promise.all(sent);
           await sleep(5);
+          await gone();
         }
         const { done, monthsAhead } = await maintenance({ now: () => clock, months }).run();
         expect({ month, done, monthsAhead }).toEqual({ month, done: true, monthsAhead: 3 });
@@ -305,8 +319,8 @@ describe('the months of the trail', () => {
       await Promise.all(writers);
     }
     expect(failures).toEqual([]);
-    // A kill that comes late finds the step done: some months have one or two less.
-    expect(kills).toBeGreaterThan(24 * 8);
+    // A kill that comes late finds the step done, or all of them: some months have less.
+    expect(kills).toBeGreaterThan(24 * 3);
     expect([...hit].filter((step) => !step.endsWith('FINALIZE')).sort()).toEqual([
       'ALTER TABLE audit_log DETACH PARTITION audit_log CONCURRENTLY',
       'ALTER TABLE event_entities DETACH PARTITION event_entities CONCURRENTLY',
@@ -329,5 +343,5 @@ describe('the months of the trail', () => {
     const names = (await tables()).filter((name) => name.slice(-7) >= monthName(start).replace('-', '_'));
     const expected = [-3, -2, -1, 0, 1, 2, 3].map((offset) => monthName(monthOf(clock, offset)).replace('-', '_'));
     expect(names).toEqual(['audit_log', 'event_entities'].flatMap((table) => expected.map((m) => `${table}_${m}`)));
-  }, 120_000);
+  }, 300_000);
 });

@@ -74,7 +74,7 @@ describe('searching the trail', () => {
     for (let at = 0; at < EVENTS; at += 2000) await sink.write(events.slice(at, at + 2000));
     await service.database.query('ANALYZE audit_log');
     await service.database.query('ANALYZE event_entities');
-  });
+  }, 60_000);
   afterAll(async () => {
     await sink.close();
     await reader.end();
@@ -140,7 +140,7 @@ describe('searching the trail', () => {
       found += seen.length;
     }
     expect(found).toBeGreaterThan(10_000);
-  }, 60_000);
+  }, 120_000);
 
   /** The plan of a page, as the reader runs it, with what was really touched. */
   async function explain(filters: AuditFilters): Promise<Plan[]> {
@@ -250,13 +250,16 @@ describe('searching the trail', () => {
     })();
     const seen: string[] = [];
     let cursor: string | undefined;
-    do {
-      const page = await search.find({ limit: 7, cursor, q: undefined }, tenant);
-      seen.push(...page.events.map(({ id }) => id));
-      cursor = page.next_cursor ?? undefined;
-    } while (cursor !== undefined && seen.length < 20_000);
-    stop = true;
-    await arriving;
+    try {
+      do {
+        const page = await search.find({ limit: 7, cursor, q: undefined }, tenant);
+        seen.push(...page.events.map(({ id }) => id));
+        cursor = page.next_cursor ?? undefined;
+      } while (cursor !== undefined && seen.length < 20_000);
+    } finally {
+      stop = true;
+      await arriving;
+    }
     expect(new Set(seen).size).toBe(seen.length);
     expect(there.filter(({ id }) => !seen.includes(id))).toEqual([]);
   }, 60_000);

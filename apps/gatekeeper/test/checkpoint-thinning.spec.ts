@@ -101,11 +101,14 @@ describe('old checkpoints', () => {
       lookMs: 20,
     });
     keeper.start();
-    await waitFor('a few looks', () => looks > 3);
-    expect(dropped).toBe(0);
-    leads = true;
-    await waitFor('the end', () => dropped === 24 * 59);
-    await keeper.stop();
+    try {
+      await waitFor('a few looks', () => looks > 3);
+      expect(dropped).toBe(0);
+      leads = true;
+      await waitFor('the end', () => dropped === 24 * 59, 20_000);
+    } finally {
+      await keeper.stop();
+    }
     expect(await kept()).toHaveLength(24 + 24 * 60);
   });
 });

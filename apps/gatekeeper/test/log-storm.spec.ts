@@ -99,7 +99,8 @@ describe(`${WRITERS} writers in ${PROCESSES} processes over ${TENANTS} tenants, 
     }
   };
   const repeat = async (until: number, pause: () => number, work: () => Promise<void>): Promise<void> => {
-    while (Date.now() < until) {
+    // At least until a leader was struck.
+    while (Date.now() < until || done.leadersKilled + done.frozen === 0) {
       await sleep(pause());
       await work();
     }
@@ -139,7 +140,7 @@ describe(`${WRITERS} writers in ${PROCESSES} processes over ${TENANTS} tenants, 
       await waitFor('a leader and events', () => leader() && acknowledged.size > 0, 30_000);
       const until = Date.now() + SECONDS * 1000;
       await Promise.all([repeat(until, () => 400 + Math.random() * 1600, strike), repeat(until, () => 40, look)]);
-      const meanwhile = await logged();
+      const meanwhile = await waitFor('the log to get on', logged, 30_000);
       await Promise.all(writers.splice(0).map((writer) => writer.end()));
       await waitFor('the rest', async () => (await logged()) >= acknowledged.size, 90_000);
       await Promise.all(instances.splice(0).map(({ process: each }) => each.kill()));
@@ -154,8 +155,6 @@ describe(`${WRITERS} writers in ${PROCESSES} processes over ${TENANTS} tenants, 
       expect(Number((await query<{ count: string }>('SELECT count(*) FROM audit_log', []))[0]!.count)).toBe(
         acknowledged.size,
       );
-      expect(meanwhile).toBeGreaterThan(0);
-      expect(done.leadersKilled + done.frozen).toBeGreaterThan(0);
     },
     (SECONDS + 180) * 1000,
   );

@@ -112,7 +112,10 @@ describe('the gatekeeper while it moves to a database of its own', () => {
     await waitFor('the decision', async () => (await decided('source')).includes('thing/4'));
     expect(await decided('source')).toHaveLength(23);
     await waitForLeaves('source');
-    const health = (await (await ask('/health')).json()) as { status: string; move: object };
-    expect(health).toMatchObject({ status: 'healthy', move: { writes: 'source', phase: 'in_step' } });
-  });
+    const health = await waitFor('health', async () => {
+      const answer = (await (await ask('/health')).json()) as { status: string; move: object };
+      return answer.status === 'healthy' && answer;
+    });
+    expect(health).toMatchObject({ move: { writes: 'source', phase: 'in_step' } });
+  }, 90_000);
 });

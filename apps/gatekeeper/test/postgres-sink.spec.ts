@@ -50,8 +50,8 @@ describe('PostgresSink', () => {
     const release = await service.database.lockTable('audit_log');
     const batches = [batch(100), batch(100)];
     const writes = Promise.all(batches.map((events) => sink.write(events)));
-    await waitFor('both to wait', async () => (await backends()).filter(({ waiting }) => waiting).length === 2);
-    await release();
+    const both = async () => (await backends()).filter(({ waiting }) => waiting).length === 2;
+    await waitFor('both to wait', both).finally(release);
     expect(await writes).toEqual([
       { accepted: 100, duplicates: 0 },
       { accepted: 100, duplicates: 0 },
@@ -62,14 +62,17 @@ describe('PostgresSink', () => {
   it('adds nothing twice when a batch comes again after an unknown outcome', async () => {
     const events = batch(500);
     const release = await service.database.lockTable('audit_log');
-    const first = sink.write(events).catch((error: unknown) => error);
-    const [backend] = await waitFor('the first try to wait', async () => {
-      const waiting = (await backends()).filter((found) => found.waiting);
-      return waiting.length === 1 && waiting;
-    });
-    await service.database.query('SELECT pg_terminate_backend($1)', [backend!.pid]);
-    expect(await first).toMatchObject({ code: '57P01' });
-    await release();
+    try {
+      const first = sink.write(events).catch((error: unknown) => error);
+      const [backend] = await waitFor('the first try to wait', async () => {
+        const waiting = (await backends()).filter((found) => found.waiting);
+        return waiting.length === 1 && waiting;
+      });
+      await service.database.query('SELECT pg_terminate_backend($1)', [backend!.pid]);
+      expect(await first).toMatchObject({ code: '57P01' });
+    } finally {
+      await release();
+    }
     expect(await sink.write(events)).toEqual({ accepted: 500, duplicates: 0 });
     expect(await sink.write(events)).toEqual({ accepted: 0, duplicates: 500 });
     expect(await stored(events)).toBe(500);

@@ -101,31 +101,34 @@ describe('the sequencer', () => {
     const late = logEvent('default', 1);
     const client = new pg.Client({ connectionString: database.superuserUrl });
     await client.connect();
-    // Its transaction begins first, and ends last.
-    await client.query('BEGIN');
-    await client.query(
-      `INSERT INTO audit_log (id, tenant_id, timestamp, service, ghost_id, action, resource, result, reason, entities, metadata, leaf_hash)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-      [
-        late.id,
-        late.tenant_id,
-        late.timestamp,
-        late.service,
-        late.ghost_id,
-        late.action,
-        late.resource,
-        late.result,
-        late.reason,
-        JSON.stringify(late.entities),
-        JSON.stringify(late.metadata),
-        leafHash(leafEntry(canonicalEvent(late))),
-      ],
-    );
     const others = Array.from({ length: 50 }, (_, i) => logEvent('default', i));
-    for (const each of others) await sink.write([each]);
-    await waitFor('those that committed', async () => (await sizes()) === others.length, 20_000);
-    await client.query('COMMIT');
-    await client.end();
+    try {
+      // Its transaction begins first, and ends last.
+      await client.query('BEGIN');
+      await client.query(
+        `INSERT INTO audit_log (id, tenant_id, timestamp, service, ghost_id, action, resource, result, reason, entities, metadata, leaf_hash)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+        [
+          late.id,
+          late.tenant_id,
+          late.timestamp,
+          late.service,
+          late.ghost_id,
+          late.action,
+          late.resource,
+          late.result,
+          late.reason,
+          JSON.stringify(late.entities),
+          JSON.stringify(late.metadata),
+          leafHash(leafEntry(canonicalEvent(late))),
+        ],
+      );
+      for (const each of others) await sink.write([each]);
+      await waitFor('those that committed', async () => (await sizes()) === others.length, 20_000);
+      await client.query('COMMIT');
+    } finally {
+      await client.end();
+    }
     await waitFor('the late one', async () => (await sizes()) === others.length + 1, 20_000);
     await expectLog([...others, late]);
   }, 60_000);

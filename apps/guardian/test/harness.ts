@@ -14,6 +14,8 @@ import { guardian } from '../src/app.module.js';
 
 /** The service with a gatekeeper beside it, and somebody to call it. */
 export class Harness extends ServiceHarness {
+  private readonly others: TestService[] = [];
+
   static async start(environment: Record<string, string> = {}, database?: TestDatabase): Promise<Harness> {
     const options = { environment, ...(database && { database }) };
     return new Harness('guardian', await startBesideGatekeeper('guardian', guardian, options));
@@ -29,14 +31,21 @@ export class Harness extends ServiceHarness {
     });
   }
 
-  /** Another instance on the same database, with the same home but for its spool. Stop it before this one is closed. */
+  /** Another instance on the same database, with the same home but for its spool. Stopped when this one is closed, if not before. */
   async beside(environment: Record<string, string> = {}): Promise<TestService> {
     const { GUARDIAN_PORT: _, ...shared } = this.service.environment;
     const spool = join(shared.GRAVITAS_HOME!, `spool-${randomUUID()}`);
-    return startService('guardian', guardian, {
+    const other = await startService('guardian', guardian, {
       database: this.service.database,
       environment: { ...shared, AUDIT_SPOOL_DIR: spool, ...environment },
     });
+    this.others.push(other);
+    return other;
+  }
+
+  override async close(): Promise<void> {
+    for (const other of this.others) await other.stop();
+    await super.close();
   }
 
   /** Calls an instance as the router does. */

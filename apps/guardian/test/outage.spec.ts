@@ -38,7 +38,7 @@ describe('while the database takes no connections', () => {
     harness = await Harness.start();
     const { name, query } = harness.service.database;
     await query(`ALTER ROLE ${name} CONNECTION LIMIT 0`);
-    await query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1', [name]);
+    await query('SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE usename = $1', [name]);
   });
   afterAll(() => harness.close());
 

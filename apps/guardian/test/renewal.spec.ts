@@ -245,11 +245,11 @@ describe('the life of a certificate', () => {
 
   it('is counted: hits and misses of each cache', async () => {
     const hits = 'cache_lookups_total{cache="certificates",result="hit"}';
+    // A hint that is late may empty the cache again.
     await waitFor('a hit', async () => {
       await validate('Librarian');
-      return (await harness.metric(hits)) > 0;
+      return (await harness.metric(hits)) > 0 && (await harness.metric('cache_certificates')) > 0;
     });
-    expect(await harness.metric('cache_certificates')).toBeGreaterThan(0);
     expect(await harness.metric('hints_up')).toBe(1);
   });
 });

@@ -26,7 +26,8 @@ interface Issued {
 describe('the signing keys', () => {
   let harness: Harness;
   beforeEach(async () => {
-    harness = await Harness.start();
+    // So many that no call waits for one: with a slow disk it would be refused.
+    harness = await Harness.start({ GUARDIAN_DATABASE_POOL: '30' });
   });
   afterEach(async () => {
     jest.restoreAllMocks();

@@ -26,14 +26,10 @@ describe('what a certificate rests on', () => {
   const validate = (agent: string) => harness.post('router', '/validate', { agent });
   /** The refusal that follows what somebody did to the database by hand; the hint of it is on its way. */
   const refused = (agent: string) =>
-    waitFor(
-      'the refusal',
-      async () => {
-        const answer = await validate(agent);
-        return answer.status === 403 && answer;
-      },
-      3000,
-    );
+    waitFor('the refusal', async () => {
+      const answer = await validate(agent);
+      return answer.status === 403 && answer;
+    });
   const sql = (text: string, values?: unknown[]) => harness.service.database.query(text, values);
   const keyPath = () => join(harness.service.environment.GRAVITAS_HOME!, 'keys', 'guardian-signing-key.pem');
   const listedStatus = async (agent: string) => {

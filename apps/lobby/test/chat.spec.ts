@@ -177,24 +177,27 @@ describe('POST /v1/chat/completions', () => {
 
   it('gives the answer also when history cannot be written, and counts what is lost', async () => {
     await harness.breakDatabase();
-    const answer = await harness.post('Scout', '/v1/chat/completions', { messages });
-    expect([answer.status, answer.body]).toMatchObject([200, { object: 'chat.completion' }]);
-    expect(await (await harness.stream('echo')).text()).toContain('[DONE]');
-    await harness.mendDatabase();
+    try {
+      const answer = await harness.post('Scout', '/v1/chat/completions', { messages });
+      expect([answer.status, answer.body]).toMatchObject([200, { object: 'chat.completion' }]);
+      expect(await (await harness.stream('echo')).text()).toContain('[DONE]');
+    } finally {
+      await harness.mendDatabase();
+    }
     const { text } = await request(harness.service.url).get('/metrics');
     expect(text).toContain('gravitas_lobby_history_lost_total 4');
     expect(await said()).toEqual([]);
   });
 
   it('keeps what came of a stream that the end of the process cuts off', async () => {
-    const ending = await Harness.start({ SHUTDOWN_TIMEOUT_MS: '20000' });
+    const ending = await Harness.start({ SHUTDOWN_TIMEOUT_MS: '200000' });
     const body = (await ending.stream('stall')).body!.getReader();
     await body.read();
     const stopped = ending.service.stop();
     ending.service.app.getHttpServer().closeAllConnections();
     await expect(body.read()).rejects.toThrow();
     await stopped;
-    expect(ending.router.cancelled).toBe(1);
+    await waitFor('the router to notice', () => ending.router.cancelled === 1);
     expect(await ending.service.database.query('SELECT content, status FROM history ORDER BY role')).toEqual([
       { content: 'all that came', status: 'partial' },
       { content: 'go', status: 'complete' },

@@ -15,7 +15,9 @@ export class Harness extends ServiceHarness {
 
   static async start(environment: Record<string, string> = {}, database?: TestDatabase): Promise<Harness> {
     const router = await new StandInRouter().listen();
-    const options = { environment: { ROUTER_URL: router.url, ...environment }, ...(database && { database }) };
+    // Answers wait for the history that the tests read next, also while the database stands still.
+    const settings = { ROUTER_URL: router.url, LOBBY_HISTORY_TIMEOUT_MS: '20000', ...environment };
+    const options = { environment: settings, ...(database && { database }) };
     return new Harness(await startBesideGatekeeper('lobby', lobby, options), router);
   }
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
+import { waitFor } from '#testing';
 import { startRouter, type TestRouter } from './harness.js';
 
 describe("the router's own role, and what it says of itself", () => {
@@ -41,8 +42,11 @@ describe("the router's own role, and what it says of itself", () => {
   });
 
   it('is healthy, with its registry, its providers and its audit queue', async () => {
-    const response = await fetch(`${router.service.url}/health`);
-    expect(await response.json()).toMatchObject({
+    const health = await waitFor('the database to answer in time', async () => {
+      const response = await fetch(`${router.service.url}/health`);
+      return response.ok && response.json();
+    });
+    expect(health).toMatchObject({
       status: 'healthy',
       service: 'router',
       database: true,

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import OpenAI from 'openai';
+import { waitFor } from '#testing';
 import { KEY, requestIdOf, startRouter, user, type TestRouter } from './harness.js';
 import { answer, cutOff, refuse, stall } from './stand-in-upstream.js';
 
@@ -8,7 +9,7 @@ const messages = [user('hi')];
 describe('calls to providers', () => {
   let router: TestRouter;
   beforeAll(async () => {
-    router = await startRouter({ ROUTER_PROVIDER_TIMEOUT_MS: '2000', ROUTER_PROVIDER_IDLE_MS: '2000' });
+    router = await startRouter();
   });
   afterAll(() => router.close());
   beforeEach(() => {
@@ -16,8 +17,8 @@ describe('calls to providers', () => {
   });
   afterEach(() => router.upstream.behave(answer('hello')));
 
-  const failing = async (body: object) => {
-    const response = await router.post('Supervisor', { messages, ...body });
+  const failing = async (body: object, asked = router) => {
+    const response = await asked.post('Supervisor', { messages, ...body });
     const text = await response.text();
     expect(text).not.toContain(KEY);
     return { status: response.status, headers: response.headers, problem: JSON.parse(text) as Record<string, unknown> };
@@ -83,7 +84,6 @@ describe('calls to providers', () => {
     ['a 5xx', refuse(500, { error: `broken with ${KEY}` }), /broken with \[key\]/],
     ['a refusal that is nobody’s fault here', refuse(404, { error: { message: 'pull it first' } }), /pull it first/],
     ['a broken connection', cutOff, /closed|hang up|reset/i],
-    ['silence', stall, /within 2000 ms/],
     ['an answer that is none', refuse(200, { hello: 1 }), /not a chat completion/],
   ])('502 upstream_error for %s', async (_name, behaviour, detail) => {
     router.upstream.behave(behaviour);
@@ -91,6 +91,42 @@ describe('calls to providers', () => {
     expect([status, problem['code']]).toEqual([502, 'upstream_error']);
     expect(problem['detail']).toMatch(detail);
     expect(problem['error']).toMatchObject({ type: 'server_error', code: 'upstream_error' });
+  });
+
+  describe('that are silent', () => {
+    let impatient: TestRouter;
+    beforeAll(async () => {
+      impatient = await startRouter({ ROUTER_PROVIDER_TIMEOUT_MS: '2000' });
+    });
+    afterAll(() => impatient.close());
+
+    it('502 upstream_error, naming the limit', async () => {
+      impatient.upstream.behave(stall);
+      const { status, problem } = await failing({ model: 'gemini-1.5-pro' }, impatient);
+      expect([status, problem['code']]).toEqual([502, 'upstream_error']);
+      expect(problem['detail']).toMatch(/within 2000 ms/);
+      expect(problem['error']).toMatchObject({ type: 'server_error', code: 'upstream_error' });
+    });
+
+    it('goes on to the next shell where the choice is open', async () => {
+      impatient.upstream.behave((response, call) =>
+        (call.body['model'] === 'llama3:70b' ? answer('from llama') : stall)(response, call),
+      );
+      const decision = await waitFor(
+        'an answer of the next that is not late',
+        async () => {
+          const response = await impatient.post('Scout', { model: 'auto', messages });
+          expect([response.status, await response.json()]).toMatchObject([200, { object: 'chat.completion' }]);
+          const made = await impatient.decision(requestIdOf(response));
+          return made.shell === 'llama3:70b' && made;
+        },
+        20_000,
+      );
+      expect(decision).toMatchObject({ outcome: 'succeeded', tier: 'L1', provider: 'ollama' });
+      expect(decision.candidates).toMatchObject([{ model: 'gemma2:27b' }]);
+      const sessions = impatient.guardian.started.filter((session) => session.session_id === decision.session_id);
+      expect(sessions).toHaveLength(1);
+    });
   });
 
   it('502 when nobody listens there', async () => {
@@ -116,7 +152,6 @@ describe('calls to providers', () => {
       ['a 429', refuse(429, {})],
       ['bad credentials', refuse(401, {})],
       ['a broken connection', cutOff],
-      ['silence', stall],
     ])('goes on to the next shell after %s', async (_name, behaviour) => {
       router.upstream.behave((response, call) =>
         (call.body['model'] === 'llama3:70b' ? answer('from llama') : behaviour)(response, call),

@@ -146,11 +146,13 @@ describe('what is kept of a request', () => {
     expect(metric(await metrics(), 'gravitas_router_usage_buffer_size')).toBeGreaterThan(0);
     router.telemetry.status = undefined;
     const { session_id } = await router.decision(requestIdOf(response));
-    await waitFor('the usage', () => router.telemetry.usage.some((usage) => usage.session_id === session_id));
+    const arrived = () => router.telemetry.usage.some((usage) => usage.session_id === session_id);
+    await waitFor('the usage', arrived, 20_000);
   });
 
   it('gives up what telemetry will never take, and counts it', async () => {
-    await waitFor('an empty buffer', async () => metric(await metrics(), 'gravitas_router_usage_buffer_size') === 0);
+    const size = async () => metric(await metrics(), 'gravitas_router_usage_buffer_size');
+    await waitFor('an empty buffer', async () => (await size()) === 0, 20_000);
     const before = metric(await metrics(), 'gravitas_router_usage_lost_total');
     router.telemetry.status = 400;
     await router.post('Scout', { model: 'echo', messages });
@@ -159,10 +161,14 @@ describe('what is kept of a request', () => {
 
   it('keeps decisions while their table is locked, and answers all the same', async () => {
     const unlock = await router.service.database.lockTable('routing_decisions');
-    const response = await router.post('Scout', { model: 'echo', messages });
-    expect(response.status).toBe(200);
-    expect(metric(await metrics(), 'gravitas_router_decisions_buffer_size')).toBeGreaterThan(0);
-    await unlock();
+    const ask = async () => {
+      const response = await router.post('Scout', { model: 'echo', messages });
+      expect(response.status).toBe(200);
+      const size = async () => metric(await metrics(), 'gravitas_router_decisions_buffer_size');
+      await waitFor('the decision to be kept', async () => (await size()) > 0);
+      return response;
+    };
+    const response = await ask().finally(unlock);
     await router.decision(requestIdOf(response));
   });
 
@@ -184,7 +190,8 @@ describe('what is kept of a request', () => {
 
 describe('what is kept over a restart', () => {
   it('flushes decisions, usage, sessions and the trail at shutdown, and takes up its tables again', async () => {
-    const first = await startRouter();
+    // Of this the buffers get a twentieth.
+    const first = await startRouter({ SHUTDOWN_TIMEOUT_MS: '200000' });
     const response = await first.post('Scout', { model: 'echo', messages });
     await first.service.stop();
     expect(first.telemetry.usage).toHaveLength(1);

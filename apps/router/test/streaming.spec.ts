@@ -12,7 +12,7 @@ const BODY = { model: 'gemma2:27b', messages, stream: true };
 describe('streams', () => {
   let router: TestRouter;
   beforeAll(async () => {
-    router = await startRouter({ ROUTER_PROVIDER_IDLE_MS: '2000', ROUTER_PROVIDER_TIMEOUT_MS: '5000' });
+    router = await startRouter();
   });
   afterAll(() => router.close());
   beforeEach(() => {
@@ -22,13 +22,13 @@ describe('streams', () => {
   afterEach(() => router.upstream.behave(answer('hello')));
 
   const lines = (text: string) => text.split('\n\n').filter((line) => line !== '');
-  const outcomeOf = async (requestId: string) => {
-    const { session_id } = await router.decision(requestId);
+  const outcomeOf = async (requestId: string, { decision, gatekeeper, guardian } = router) => {
+    const { session_id } = await decision(requestId);
     const audited = await waitFor('the outcome in the trail', () =>
-      router.gatekeeper.events.find((event) => event.request_id === requestId && event.result !== 'ALLOWED'),
+      gatekeeper.events.find((event) => event.request_id === requestId && event.result !== 'ALLOWED'),
     );
     const session = await waitFor('the end of the session', () =>
-      router.guardian.ended.find((ended) => ended.session_id === session_id),
+      guardian.ended.find((ended) => ended.session_id === session_id),
     );
     return [audited.result, session.outcome];
   };
@@ -106,23 +106,28 @@ describe('streams', () => {
   });
 
   it.each([
-    ['the connection breaks', (end: () => void) => end(), /./],
-    ['the provider pauses for too long', () => undefined, /paused for too long/],
-  ])('tells of a failure in mid-stream as OpenAI does, without [DONE]: %s', async (_name, then, message) => {
-    router.upstream.behave((response) => {
+    ['the connection breaks', '60000', (end: () => void) => end(), /./],
+    ['the provider pauses for too long', '2000', () => undefined, /paused for too long/],
+  ])('tells of a failure in mid-stream as OpenAI does, without [DONE]: %s', async (_name, idleMs, then, message) => {
+    const own = await startRouter({ ROUTER_PROVIDER_IDLE_MS: idleMs });
+    own.upstream.behave((response) => {
       beginStream(response);
       sendChunk(response, 'half ');
       response.once('drain', () => undefined);
       setImmediate(() => then(() => response.destroy()));
     });
-    const response = await router.post('Scout', BODY);
-    const events = lines(await response.text());
-    expect(events).not.toContain('data: [DONE]');
-    const { error } = JSON.parse(events.at(-1)!.slice('data: '.length)) as { error: Record<string, string> };
-    expect(error).toMatchObject({ type: 'server_error', code: 'upstream_error' });
-    expect(error['message']).toMatch(message);
-    expect(await outcomeOf(requestIdOf(response))).toEqual(['FAILED', 'failed']);
-    expect(await router.decision(requestIdOf(response))).toMatchObject({ error_code: 'upstream_error' });
+    try {
+      const response = await own.post('Scout', BODY);
+      const events = lines(await response.text());
+      expect(events).not.toContain('data: [DONE]');
+      const { error } = JSON.parse(events.at(-1)!.slice('data: '.length)) as { error: Record<string, string> };
+      expect(error).toMatchObject({ type: 'server_error', code: 'upstream_error' });
+      expect(error['message']).toMatch(message);
+      expect(await outcomeOf(requestIdOf(response), own)).toEqual(['FAILED', 'failed']);
+      expect(await own.decision(requestIdOf(response))).toMatchObject({ error_code: 'upstream_error' });
+    } finally {
+      await own.close();
+    }
   });
 
   it("an error event of the provider's becomes an APIError of the OpenAI client", async () => {
@@ -169,9 +174,12 @@ describe('streams', () => {
   it('uses its connection to the provider again after a complete stream', async () => {
     router.upstream.behave(stream(['a']));
     await (await router.post('Scout', BODY)).text();
-    const before = router.upstream.connections;
-    for (let i = 0; i < 3; i++) await (await router.post('Scout', BODY)).text();
-    expect(router.upstream.connections).toBe(before);
+    // A connection that nobody used for seconds may be closed.
+    await waitFor('three calls over one connection', async () => {
+      const before = router.upstream.connections;
+      for (let i = 0; i < 3; i++) await (await router.post('Scout', BODY)).text();
+      return router.upstream.connections === before;
+    });
   });
 
   it('lets a slow client slow down the provider', async () => {
@@ -203,8 +211,11 @@ describe('streams', () => {
 });
 
 describe('streams at shutdown', () => {
+  /** Of this the buffers get a twentieth. */
+  const SHUTDOWN_TIMEOUT_MS = '200000';
+
   it('go on to their end, which is in the trail', async () => {
-    const router = await startRouter({ ROUTER_ECHO_DELAY_MS: '20' });
+    const router = await startRouter({ ROUTER_ECHO_DELAY_MS: '20', SHUTDOWN_TIMEOUT_MS });
     const words = Array.from({ length: 20 }, (_, i) => `w${i}`).join(' ');
     const response = await router.post('Scout', { model: 'echo', stream: true, messages: [user(words)] });
     const stopped = router.service.stop();
@@ -215,7 +226,7 @@ describe('streams at shutdown', () => {
   });
 
   it('are cancelled, and audited as such, when their connections are closed at the deadline', async () => {
-    const router = await startRouter({ ROUTER_ECHO_DELAY_MS: '10000' });
+    const router = await startRouter({ ROUTER_ECHO_DELAY_MS: '10000', SHUTDOWN_TIMEOUT_MS });
     const response = await router.post('Scout', { model: 'echo', stream: true, messages: [user('a b c')] });
     const text = response.text().catch(() => 'broken');
     const stopped = router.service.stop();

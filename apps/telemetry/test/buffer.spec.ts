@@ -24,7 +24,7 @@ describe('the event buffer', () => {
     expect([await metric('buffer_size'), await metric('buffer_capacity')]).toEqual([3, 3]);
 
     await harness.mendDatabase();
-    await waitFor('the events to be written', async () => (await stored()).length === 3);
+    await waitFor('the events to be written', async () => (await stored()).length === 3, 20_000);
     await waitFor('the buffer to be empty', async () => (await metric('buffer_size')) === 0);
     expect([await metric('events_written_total'), await metric('events_lost_total')]).toEqual([3, 0]);
     expect((await log()).status).toBe(200);
@@ -46,7 +46,7 @@ describe('the event buffer', () => {
   });
 
   it('writes what waits before it stops, and a new start finds it', async () => {
-    harness = await Harness.start({ TELEMETRY_FLUSH_INTERVAL_MS: '60000', SHUTDOWN_TIMEOUT_MS: '20000' });
+    harness = await Harness.start({ TELEMETRY_FLUSH_INTERVAL_MS: '60000', SHUTDOWN_TIMEOUT_MS: '200000' });
     for (let i = 0; i < 5; i++) await log();
     expect(await stored()).toHaveLength(0);
     await harness.service.stop();

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import request from 'supertest';
-import { startService, type TestService } from '#testing';
+import { startService, waitFor, type TestService } from '#testing';
 import { telemetry } from '../src/app.module.js';
 
 describe("telemetry's own role", () => {
@@ -30,7 +30,10 @@ describe("telemetry's own role", () => {
   });
 
   it('fills a buffer that health shows', async () => {
-    const health = await request(service.url).get('/health').expect(200);
+    const health = await waitFor('the database to answer in time', async () => {
+      const answer = await request(service.url).get('/health');
+      return answer.status === 200 && answer;
+    });
     expect(health.body).toMatchObject({ buffer: { size: 0 } });
   });
 });

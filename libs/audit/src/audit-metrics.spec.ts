@@ -51,7 +51,7 @@ describe('what the audit trail publishes', () => {
       meter: meterFor(metrics),
     });
     const failModes = new FailModes(mode);
-    const trail = new AuditTrail(logger, { failModes, fullWaitMs: 0 });
+    const trail = new AuditTrail(logger, { failModes, fullWaitMs: 0, durableTimeoutMs: 20_000 });
     const health = new HealthDetails();
     publishCounts(logger, trail, metrics);
     publishHealth(logger, failModes, health);

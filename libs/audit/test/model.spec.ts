@@ -52,6 +52,21 @@ describe('what the model has found', () => {
       expect(play.world.life.connection.violations).toEqual([]);
     }));
 
+  it('a write that the disk has cut off is damage to the next logger, though the sink has its records and the close was well', () =>
+    withPlay(setup, async (play) => {
+      play.diskRefuses('ENOSPC', 0.5);
+      await play.record(events(2));
+      await play.awaitTurn();
+      play.diskRefuses('EIO', 0.5);
+      await play.close(true);
+      play.invariants.check();
+      await play.open();
+      await play.diskTakes(true);
+      await play.flush();
+      expect(play.world.life.logger.stats()).toMatchObject({ damaged: 1 });
+      play.invariants.check();
+    }));
+
   it('a segment that was delivered before the disk took it makes room like any other', () =>
     withPlay(setup, async (play) => {
       play.diskRefuses('ENOSPC', 0);

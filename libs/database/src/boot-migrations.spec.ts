@@ -1,15 +1,18 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type MigrationInterface, type QueryRunner } from 'typeorm';
-import { createTestDatabase, type TestDatabase } from '#testing';
+import { createTestDatabase, waitFor, type TestDatabase } from '#testing';
 import { migrateAtBoot } from './boot-migrations.js';
 import { roleOf } from './data-source.js';
 import { grantToRuntime } from './grants.js';
 import { DatabaseNewerError, DatabaseUnavailableError, MigrationFailedError } from './migration-errors.js';
 
+/** What goes on during the first one. */
+let meanwhile: () => Promise<unknown> = () => Promise.resolve();
+
 class First1000000000001 implements MigrationInterface {
   async up(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.query('CREATE TABLE first (x int)');
-    await queryRunner.query('SELECT pg_sleep(0.3)');
+    await meanwhile();
     await grantToRuntime(queryRunner, 'SELECT', 'first');
   }
   async down(queryRunner: QueryRunner): Promise<void> {
@@ -37,6 +40,7 @@ class Broken1000000000003 implements MigrationInterface {
 describe('migrateAtBoot', () => {
   let database: TestDatabase;
   beforeEach(async () => {
+    meanwhile = () => Promise.resolve();
     database = await createTestDatabase('boot');
   });
   afterEach(() => database.drop());
@@ -44,7 +48,7 @@ describe('migrateAtBoot', () => {
   const migrate = (
     migrations: (new () => MigrationInterface)[],
     url = database.ownerUrl,
-    log?: (line: string) => void,
+    { log, connectTimeoutMs = 20_000 }: { log?: (line: string) => void; connectTimeoutMs?: number } = {},
   ) =>
     migrateAtBoot({
       service: 'sample',
@@ -52,7 +56,7 @@ describe('migrateAtBoot', () => {
       runtimeRole: roleOf(database.runtimeUrl),
       entities: [],
       migrations,
-      connectTimeoutMs: 2000,
+      connectTimeoutMs,
       ...(log && { log }),
     });
   const tables = async () =>
@@ -69,8 +73,9 @@ describe('migrateAtBoot', () => {
 
   it('lets one of several instances migrate while the others wait', async () => {
     const lines: string[] = [];
+    meanwhile = () => waitFor('the others to wait', () => lines.length === 2, 20_000);
     const runs = await Promise.all(
-      [1, 2, 3].map(() => migrate([First1000000000001], undefined, (line) => lines.push(line))),
+      [1, 2, 3].map(() => migrate([First1000000000001], undefined, { log: (line) => lines.push(line) })),
     );
     expect(runs.map((run) => run.length).sort()).toEqual([0, 0, 1]);
     expect(lines).toEqual(Array(2).fill('another instance is migrating this database; waiting for it'));
@@ -107,7 +112,7 @@ describe('migrateAtBoot', () => {
   it('says that the database does not answer, and does not wait for a wrong password', async () => {
     const nowhere = new URL(database.ownerUrl);
     nowhere.port = '1';
-    await expect(migrate([], nowhere.href)).rejects.toThrow(DatabaseUnavailableError);
+    await expect(migrate([], nowhere.href, { connectTimeoutMs: 1000 })).rejects.toThrow(DatabaseUnavailableError);
     const stranger = new URL(database.ownerUrl);
     stranger.password = 'wrong';
     await expect(migrate([], stranger.href)).rejects.toThrow(/password authentication failed/);

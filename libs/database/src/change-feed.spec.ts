@@ -43,7 +43,7 @@ describe('a change feed', () => {
     await database.query(
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'feed-listen'`,
     );
-    await waitFor('the next connection', () => reads === 3, 5000);
+    await waitFor('the next connection', () => reads === 3, 20_000);
     await database.query(`NOTIFY "Things"`);
     await waitFor('the hint', () => reads === 4);
     expect(troubles).toEqual([expect.stringContaining('terminat'), undefined]);

@@ -141,7 +141,8 @@ describe('copyInto', () => {
     try {
       await expect(copyInto(hasty, TARGET, [row(7, 'too late')])).rejects.toThrow('Query read timeout');
       await release();
-      const { rows } = await hasty.query(`SELECT FROM sample WHERE label = 'too late'`);
+      const select = { text: `SELECT FROM sample WHERE label = 'too late'`, query_timeout: 20_000 };
+      const { rows } = await hasty.query(select);
       expect(rows).toEqual([]);
     } finally {
       await release();

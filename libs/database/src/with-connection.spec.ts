@@ -65,13 +65,16 @@ describe('withConnection', () => {
     const copy = withConnection(pool, (client) => copyInto(client, TARGET, [[1, 'x']])).catch(
       (error: unknown) => error,
     );
-    const { pid } = await waitFor('the COPY to wait', async () => {
-      const found = await backend();
-      return found?.waiting && found;
-    });
-    await database.query('SELECT pg_terminate_backend($1)', [pid]);
-    expect(await copy).toMatchObject({ code: '57P01' });
-    await release();
+    try {
+      const { pid } = await waitFor('the COPY to wait', async () => {
+        const found = await backend();
+        return found?.waiting && found;
+      });
+      await database.query('SELECT pg_terminate_backend($1)', [pid]);
+      expect(await copy).toMatchObject({ code: '57P01' });
+    } finally {
+      await release();
+    }
     expect(await count()).toBe(0);
   });
 

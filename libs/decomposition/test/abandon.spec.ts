@@ -8,6 +8,7 @@ import { type Move } from '../src/core/move.js';
 import { type Side } from '../src/core/side.js';
 import { openStream } from '../src/core/stream/open-stream.js';
 import { ABANDON_STEPS } from '../src/core/switch/steps.js';
+import { patiently } from './support/patiently.js';
 import { once, PASSWORD, richSource, type RichSource } from './support/rich-source.js';
 
 const DDL = `CREATE TABLE people (id int PRIMARY KEY, name text NOT NULL UNIQUE);
@@ -53,7 +54,7 @@ describe('abandon', () => {
     async (strategy) => {
       await inStep(strategy);
       await verbs.verify(move, { full: true, repair: false });
-      await verbs.switchReads(move, { percent: 100, dryRun: false });
+      await patiently(() => verbs.switchReads(move, { percent: 100, dryRun: false }));
       expect(await give({ dryRun: true })).toMatchObject({
         did: 'nothing',
         phase: 'in_step',

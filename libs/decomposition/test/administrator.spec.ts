@@ -9,6 +9,7 @@ import { backup } from '../src/core/backup/backup.js';
 import { verbs } from '../src/core/library.js';
 import { checkPlan } from '../src/core/plan/check-plan.js';
 import { once } from './support/drop-database.js';
+import { patiently } from './support/patiently.js';
 import { realMove, type RealMove } from './support/real-move.js';
 
 const server = testPostgresUrl();
@@ -23,6 +24,10 @@ const SOURCE = `
   INSERT INTO account SELECT generate_series(1, 10);
   INSERT INTO item (account, name) SELECT 1 + n % 10, 'item ' || n FROM generate_series(1, 500) n;
   INSERT INTO kept SELECT n, n % 10 FROM generate_series(1, 100) n`;
+
+const MINUTES = 60_000;
+/** Nobody's writes wait for it. */
+const SWITCH = { dryRun: false, pauseTimeoutMs: 20_000 };
 
 /** What a managed server lets its administrator have. */
 describe('an administrator that is no superuser', () => {
@@ -76,18 +81,18 @@ describe('an administrator that is no superuser', () => {
       await create();
       await verbs.copy(real.move);
       expect(await verbs.verify(real.move, { full: true, repair: false })).toMatchObject({ clean: true });
-      await verbs.switchReads(real.move, { percent: 100, shadowPercent: 0, dryRun: false });
-      await verbs.switchWrites(real.move, { dryRun: false });
+      await patiently(() => verbs.switchReads(real.move, { percent: 100, shadowPercent: 0, dryRun: false }));
+      await patiently(() => verbs.switchWrites(real.move, SWITCH));
       await real.target.query(`INSERT INTO item (account, name) VALUES (1, 'new'); DELETE FROM item WHERE id = 7`);
-      await verbs.reverse(real.move, { dryRun: false });
+      await patiently(() => verbs.reverse(real.move, SWITCH));
       const { rows } = await real.source.query(`SELECT id::int FROM item WHERE name = 'new' OR id = 7`);
       expect(rows).toEqual([{ id: 501 }]);
-      await verbs.switchWrites(real.move, { dryRun: false });
+      await patiently(() => verbs.switchWrites(real.move, SWITCH));
       expect(await verbs.verify(real.move, { full: true, repair: false })).toMatchObject({ clean: true });
-      await verbs.complete(real.move, { dryRun: false, now: true });
+      await patiently(() => verbs.complete(real.move, { dryRun: false, now: true }));
       expect(await real.move.state.read()).toMatchObject({ phase: 'completed' });
     },
-    60_000,
+    3 * MINUTES,
   );
 
   it('is told what it lacks before anything waits for it', async () => {
@@ -105,9 +110,9 @@ describe('an administrator that is no superuser', () => {
     await verbs.copy(real.move);
     await verbs.verify(real.move, { full: false, repair: false });
     // The way back leads to the source.
-    await expect(verbs.switchWrites(real.move, { dryRun: false })).rejects.toMatchObject({ code: 'refused' });
+    await expect(patiently(() => verbs.switchWrites(real.move, SWITCH))).rejects.toMatchObject({ code: 'refused' });
     expect(await real.move.state.read()).toMatchObject({ phase: 'in_step', writes: 'source', pausedFor: null });
     await asSuperuser('source', ADVANCE);
-    await verbs.switchWrites(real.move, { dryRun: false });
-  }, 60_000);
+    await patiently(() => verbs.switchWrites(real.move, SWITCH));
+  });
 });

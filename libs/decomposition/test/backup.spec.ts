@@ -219,13 +219,16 @@ describe('backup and restore', () => {
     await blocker.connect();
     await blocker.query('BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE');
     const outcome = all({ signal: stop.signal }).catch((error: unknown) => error);
-    await waitFor('the backup to wait', async () => {
-      const sql = `SELECT FROM pg_stat_activity WHERE application_name = 'gravitas-split' AND wait_event_type = 'Lock' AND datname = current_database()`;
-      return (await rich.source.query(sql)).rowCount;
-    });
-    stop.abort();
-    expect(await outcome).toMatchObject({ code: 'interrupted' });
-    await blocker.end();
+    try {
+      await waitFor('the backup to wait', async () => {
+        const sql = `SELECT FROM pg_stat_activity WHERE application_name = 'gravitas-split' AND wait_event_type = 'Lock' AND datname = current_database()`;
+        return (await rich.source.query(sql)).rowCount;
+      });
+      stop.abort();
+      expect(await outcome).toMatchObject({ code: 'interrupted' });
+    } finally {
+      await blocker.end();
+    }
     await expect(verifyBackup(directory)).rejects.toMatchObject({ code: 'refused' });
   });
 });

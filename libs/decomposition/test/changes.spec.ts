@@ -15,7 +15,7 @@ describe('the change log of a replication stream', () => {
   const open: SmallMove[] = [];
   afterEach(async () => {
     for (const one of open.splice(0)) await one.drop();
-  }, 60_000);
+  });
 
   const capture = async (
     options: Partial<SmallMoveOptions> = {},
@@ -47,7 +47,7 @@ describe('the change log of a replication stream', () => {
       'public.thing 8',
       'public.pair 2026-01-05 08:00:00+00|ä|',
     ]);
-  }, 60_000);
+  });
 
   it('tells the old and the new key of a row that got another one, also across partitions', async () => {
     const { small, read } = await capture({
@@ -61,7 +61,7 @@ describe('the change log of a replication stream', () => {
       'public.pair 2026-01-05 00:00:00+00|a',
       'public.pair 2026-02-05 00:00:00+00|a',
     ]);
-  }, 60_000);
+  });
 
   it('tells the key where it is a long text that did not change', async () => {
     const { small, read } = await capture({
@@ -75,13 +75,13 @@ describe('the change log of a replication stream', () => {
     ]);
     await small.source.query('UPDATE long SET n = 2');
     expect(await read()).toEqual([`public.long ${key}`, `public.long ${key}`]);
-  }, 60_000);
+  });
 
   it('says that all of a table may have changed when it is emptied', async () => {
     const { small, read } = await capture();
     await small.source.query('TRUNCATE thing, pair');
     expect((await read()).sort()).toEqual(['public.pair all', 'public.thing all']);
-  }, 60_000);
+  });
 
   it('knows the keys of a table whose whole rows are its identity', async () => {
     const { small, read } = await capture({
@@ -91,7 +91,7 @@ describe('the change log of a replication stream', () => {
     await small.source.query(`UPDATE thing SET label = 'y'`);
     await small.source.query(`UPDATE thing SET id = 9`);
     expect(await read()).toEqual(['public.thing 7', 'public.thing 7', 'public.thing 9']);
-  }, 60_000);
+  });
 
   it('tells the same again until it is told to forget, and nothing of what was not read', async () => {
     const { small, stream, read } = await capture();
@@ -104,7 +104,7 @@ describe('the change log of a replication stream', () => {
     await stream.changes.forget();
     await stream.changes.forget();
     expect(await read()).toEqual([]);
-  }, 60_000);
+  });
 
   it('has what was committed without waiting for the disk', async () => {
     const { small, read } = await capture();
@@ -114,7 +114,7 @@ describe('the change log of a replication stream', () => {
       );
       expect((await read()).at(-1)).toBe(`public.thing ${id}`);
     }
-  }, 60_000);
+  });
 
   it('reads more than fits a page, and may be left early', async () => {
     const { small, stream, read } = await capture();
@@ -134,7 +134,7 @@ describe('the change log of a replication stream', () => {
       );
       return rows.length === 0;
     });
-  }, 60_000);
+  });
 
   it('lets two read at the same time, and stops when it is told to', async () => {
     const { small, read } = await capture();
@@ -143,7 +143,7 @@ describe('the change log of a replication stream', () => {
     expect(one).toHaveLength(6000);
     expect(two).toEqual(one);
     await expect(read(AbortSignal.abort())).rejects.toMatchObject({ code: 'interrupted' });
-  }, 60_000);
+  });
 
   it('leaves out what the other stream brought', async () => {
     const { small, stream } = await capture();
@@ -153,5 +153,5 @@ describe('the change log of a replication stream', () => {
     await small.source.query(`INSERT INTO thing VALUES ('x', 1)`);
     await stream.catchUp(20_000, RUNNING);
     for await (const change of reverse.changes.read(RUNNING)) expect(change).toBeUndefined();
-  }, 60_000);
+  });
 });

@@ -10,10 +10,13 @@ import { COMPLETE_STEPS, DROP_STEPS, type StepName } from '../src/core/switch/st
 import { switchWrites } from '../src/core/switch/switch-writes.js';
 import { switchCase, type SwitchCase } from './support/switch-case.js';
 
+/** Nobody's writes wait for it. */
+const PAUSE = { pauseTimeoutMs: 20_000 };
+
 let one: SwitchCase;
 beforeEach(async () => {
   one = await switchCase();
-  await switchWrites(one.move, { tools: one.tools });
+  await switchWrites(one.move, { tools: one.tools, ...PAUSE });
 });
 afterEach(() => one?.drop());
 
@@ -104,7 +107,7 @@ describe('complete', () => {
     await expect(complete(one.move, { tools: one.tools })).rejects.toMatchObject({
       message: expect.stringContaining('stream (nothing is being followed)'),
     });
-    await reverse(one.move, { tools: one.tools });
+    await reverse(one.move, { tools: one.tools, ...PAUSE });
     await expect(complete(one.move, { tools: one.tools })).rejects.toMatchObject({
       message: expect.stringContaining('phase (phase in_step'),
     });

@@ -41,7 +41,7 @@ describe('constraints that are made while rows come over one by one', () => {
     expect(attempts).toBe(2);
     const { rows } = await target.query(`SELECT convalidated FROM pg_constraint WHERE conname = 'child_parent_fkey'`);
     expect(rows).toEqual([{ convalidated: true }]);
-  }, 60_000);
+  });
 
   it('are refused when the row does not come', async () => {
     const { move } = await created();
@@ -55,5 +55,5 @@ describe('constraints that are made while rows come over one by one', () => {
       code: 'refused',
       message: expect.stringContaining('child_parent_fkey'),
     });
-  }, 60_000);
+  });
 });

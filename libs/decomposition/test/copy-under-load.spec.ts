@@ -22,7 +22,7 @@ describe('copy, while others write', () => {
     for (const one of writers.splice(0)) await one.stop();
     for (const one of open.splice(0)) await one.drop();
     for (const one of servers.splice(0)) await one.stop();
-  }, 60_000);
+  });
 
   const make = async (options: Partial<SmallMoveOptions> = {}): Promise<SmallMove> => {
     const small = await smallMove({
@@ -44,6 +44,15 @@ describe('copy, while others write', () => {
     const server = await startSecondServer();
     servers.push(server);
     return server;
+  };
+  /** A stream that stands still for a moment while others write is told of as keeping too much: run it again, that says. */
+  const untilThrough = async (work: () => Promise<unknown>): Promise<void> => {
+    for (let attempt = 1; ; attempt++)
+      try {
+        return void (await work());
+      } catch (error) {
+        if (attempt === 10 || !(error as Error).message.includes('bytes of log for this move')) throw error;
+      }
   };
   const startWriting = (small: SmallMove): ReturnType<typeof startWriters> => {
     const started = startWriters(small.reopen().databases.source);
@@ -82,8 +91,8 @@ describe('copy, while others write', () => {
     async () => {
       const small = await make();
       const writing = startWriting(small);
-      expect(await copyAndKill(small.plan, 'thing', (line) => line.startsWith('copy public.doc'))).toBe(true);
-      expect(await copyAndKill(small.plan, 'thing', (line) => line.startsWith('copy public.tick'))).toBe(true);
+      expect(await copyAndKill(small.plan, 'thing', 'copy public.doc')).toBe(true);
+      expect(await copyAndKill(small.plan, 'thing', 'copy public.tick')).toBe(true);
       await copy(small.move, { finish });
       await writing.stop();
       await expectEqual(small.move);
@@ -99,7 +108,7 @@ describe('copy, while others write', () => {
       const writing = startWriting(small);
       const { copyAid } = openStream(small.move, 'source');
       await waitFor('much to be kept', async () => (await copyAid!.kept()).pending > 3_500_000, 60_000);
-      await copy(small.move, { finish });
+      await untilThrough(() => copy(small.move, { finish }));
       await writing.stop();
       await expectEqual(small.move);
       const { rowCount } = await small.target.query(`SELECT FROM decomposition.journal WHERE step = 'worked_off'`);
@@ -139,7 +148,11 @@ describe('copy, while others write', () => {
     let crashed: Promise<void> | undefined;
     const at = (step: string): void => void (step.startsWith('copy ') && (crashed ??= crash()));
     const doomed = small.reopen({ progress: { note: () => undefined, at } });
-    await expect(copy(doomed, { finish })).rejects.toThrow();
+    const tooEarly = async (): Promise<void> => {
+      await crashed;
+      throw new Error('it was through with the rows before the servers were gone');
+    };
+    await expect(copy(doomed, { finish: tooEarly })).rejects.toThrow();
     await crashed;
     await small.source.query(`UPDATE doc SET n = 5 WHERE id % 3 = 0; UPDATE doc SET id = id + 5000 WHERE id % 50 = 0`);
     await copy(small.move, { finish });

@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { openMove, verbs, type Move } from '#decomposition';
 import { acgsSample, type AcgsSample } from './support/acgs.js';
+import { patiently } from './support/patiently.js';
 
+/** Nobody's writes wait for it. */
+const SWITCH = { dryRun: false, pauseTimeoutMs: 20_000 };
 /** Refer to users: of integrity, of dgm. */
 const OF_INTEGRITY = ['audit_logs_session_fkey', 'audit_logs_user_fkey', 'integrity_checks_user_fkey'];
 const OF_DGM = 'improvements_user_fkey';
@@ -20,8 +23,8 @@ describe('foreign keys between services, whichever goes first', () => {
     await verbs.copy(move);
     expect(await verbs.verify(move, { full: false, repair: false })).toMatchObject({ clean: true });
   };
-  const there = (move: Move): Promise<unknown> => verbs.switchWrites(move, { dryRun: false });
-  const back = (move: Move): Promise<unknown> => verbs.reverse(move, { dryRun: false });
+  const there = (move: Move): Promise<unknown> => patiently(() => verbs.switchWrites(move, SWITCH));
+  const back = (move: Move): Promise<unknown> => patiently(() => verbs.reverse(move, SWITCH));
   /** Of those that refer to what auth takes. */
   const keys = async (): Promise<string[]> => {
     const { rows } = await sample.source.run(`SELECT conname AS name FROM pg_constraint WHERE conname = ANY ($1)`, [
@@ -81,7 +84,7 @@ describe('foreign keys between services, whichever goes first', () => {
 
   it('a table that is gone does not stand in the way of those that it referred to', async () => {
     await there(dgm);
-    await verbs.complete(dgm, { dryRun: false, now: true });
+    await patiently(() => verbs.complete(dgm, { dryRun: false, now: true }));
     await back(auth);
     expect(await keys()).toEqual([]);
     await there(auth);

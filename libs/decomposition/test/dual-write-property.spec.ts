@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import pg from 'pg';
 import { DualClient } from '../src/route/dual/dual-client.js';
 import { dualMove, FOREVER, rowsOf, waiting, type DualMove } from './support/dual-move.js';
+import { sessionsRest } from './support/sessions-rest.js';
 
 /** Short, so that sessions that wait for each other's rows give up soon: that is one of the failures. */
 const PATIENCE_MS = 40;
@@ -122,9 +123,13 @@ it('whatever writers do, in whatever order, and whatever breaks: both sides end 
     );
     await dual.stream.catchUp(10_000, FOREVER);
     const writers = new Writers();
-    await writers.open();
-    for (const step of groups.flat()) await writers.perform(step);
-    await writers.close();
+    try {
+      await writers.open();
+      for (const step of groups.flat()) await writers.perform(step);
+    } finally {
+      await writers.close();
+    }
+    await sessionsRest(dual.source, dual.target);
     await dual.stream.catchUp(10_000, FOREVER);
     const { source, target } = await rowsOf(dual.move);
     expect(target).toEqual(source);
@@ -132,5 +137,5 @@ it('whatever writers do, in whatever order, and whatever breaks: both sides end 
   });
   // A reconciler that waited for a table for good.
   const locked: Step[] = [[2, 'DELETE FROM items WHERE id = 1'], [2, 'BEGIN'], [2, 'TRUNCATE items'], 'reconcile'];
-  await fc.assert(property, { numRuns: 40, timeout: 30_000, examples: [[[locked]]] });
-}, 120_000);
+  await fc.assert(property, { numRuns: 40, timeout: 60_000, examples: [[[locked]]] });
+}, 300_000);

@@ -54,24 +54,31 @@ it('a process that watches does it by itself, and stops when the stream is stopp
   const notes: string[] = [];
   const move = dual.reopen({ progress: { note: (text) => notes.push(text), at: () => undefined } });
   const running = new DualWriteStream(move, 'target').run(signal.signal);
-  await dual.target.query(`INSERT INTO marks (day, kind) VALUES ('2026-01-01', 'a')`);
-  await waitFor('the row to come', async () => (await dual.source.query('SELECT FROM marks')).rowCount === 1);
-  await reverse.stop();
-  await dual.target.query(`INSERT INTO marks (day, kind) VALUES ('2026-01-02', 'b')`);
-  expect(await reverse.reconcileOnce(FOREVER)).toEqual({ settled: 0, left: 0 });
-  await reverse.start();
-  await waitFor('the next row to come', async () => (await dual.source.query('SELECT FROM marks')).rowCount === 2);
-  signal.abort();
-  await running;
+  try {
+    await dual.target.query(`INSERT INTO marks (day, kind) VALUES ('2026-01-01', 'a')`);
+    await waitFor('the row to come', async () => (await dual.source.query('SELECT FROM marks')).rowCount === 1);
+    await reverse.stop();
+    await dual.target.query(`INSERT INTO marks (day, kind) VALUES ('2026-01-02', 'b')`);
+    expect(await reverse.reconcileOnce(FOREVER)).toEqual({ settled: 0, left: 0 });
+    await reverse.start();
+    await waitFor('the next row to come', async () => (await dual.source.query('SELECT FROM marks')).rowCount === 2);
+  } finally {
+    signal.abort();
+    await running;
+  }
   expect(notes).toEqual([]);
   await expectConverged(17);
 });
 
 it('halves work the other way round, too', async () => {
-  const client = new DualClient({ old: await dual.target.connect(), fresh: () => dual.source.connect() });
+  const client = new DualClient({
+    old: await dual.target.connect(),
+    fresh: () => dual.source.connect(),
+    halfTimeoutMs: 20_000,
+  });
   await client.query(`UPDATE items SET label = 'both' WHERE id = 6`);
-  expect((await dual.source.query(`SELECT FROM items WHERE label = 'both'`)).rowCount).toBe(1);
   client.release();
+  expect((await dual.source.query(`SELECT FROM items WHERE label = 'both'`)).rowCount).toBe(1);
   await half(dual.source, `DELETE FROM items`);
   await expectConverged(17);
 });

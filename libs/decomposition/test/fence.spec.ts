@@ -41,7 +41,7 @@ async function codeOf(work: Promise<unknown>): Promise<string | undefined> {
 }
 
 const close = (options: Partial<Parameters<typeof fence>[2]> = {}): Promise<void> =>
-  fence(source, tables, { reason: 'for a test', ...options });
+  fence(source, tables, { reason: 'for a test', timeoutMs: 20_000, ...options });
 
 const WRITES = [
   'INSERT INTO item VALUES (100, 1)',
@@ -133,24 +133,31 @@ describe('closing', () => {
     const client = await source.connect();
     await client.query('BEGIN; UPDATE entry_1 SET id = id');
     const closing = close();
-    await waitFor('the fence to wait', async () => {
-      return (await source.query(`SELECT FROM pg_locks WHERE NOT granted AND relation = 'entry_1'::regclass`)).rowCount;
-    });
-    expect(await fencedTables(source, tables)).toEqual([]);
-    await client.query('COMMIT');
-    client.release();
-    await closing;
+    try {
+      await waitFor('the fence to wait', async () => {
+        const sql = `SELECT FROM pg_locks WHERE NOT granted AND relation = 'entry_1'::regclass`;
+        return (await source.query(sql)).rowCount;
+      });
+      expect(await fencedTables(source, tables)).toEqual([]);
+    } finally {
+      await client.query('COMMIT');
+      client.release();
+      await closing;
+    }
     expect(await fencedTables(source, tables)).toHaveLength(2);
   });
 
   it('gives up on a long transaction, and leaves nothing', async () => {
     const client = await source.connect();
     await client.query('BEGIN; UPDATE item SET amount = 5 WHERE id = 5');
-    await expect(close({ timeoutMs: 400, lockTimeoutMs: 100 })).rejects.toMatchObject({ code: 'timeout' });
-    expect(await fencedTables(source, tables)).toEqual([]);
-    await source.query('UPDATE entry SET id = id');
-    await client.query('ROLLBACK');
-    client.release();
+    try {
+      await expect(close({ timeoutMs: 400, lockTimeoutMs: 100 })).rejects.toMatchObject({ code: 'timeout' });
+      expect(await fencedTables(source, tables)).toEqual([]);
+      await source.query('UPDATE entry SET id = id');
+    } finally {
+      await client.query('ROLLBACK');
+      client.release();
+    }
   });
 
   it('is undone by what fails within', async () => {
@@ -176,9 +183,10 @@ describe('closing', () => {
     const committed: number[] = [];
     let refused = 0;
     let next = 1000;
+    let goingOn = true;
     const writer = async (): Promise<void> => {
       const client = await source.connect();
-      for (;;) {
+      while (goingOn) {
         const id = (next += 1);
         try {
           await client.query('BEGIN');
@@ -194,17 +202,26 @@ describe('closing', () => {
           return;
         }
       }
+      client.release();
     };
     const busy = await smallPool();
-    const writers = Array.from({ length: 8 }, writer);
-    await waitFor('some writes', () => committed.length > 50);
-    await fence(busy, tables, { reason: 'for a test' });
-    const { rows } = await busy.query<{ id: number }>('SELECT id FROM item WHERE id > 1000 ORDER BY id');
-    await Promise.all(writers);
-    const after = await busy.query<{ id: number }>('SELECT id FROM item WHERE id > 1000 ORDER BY id');
+    const written = async (): Promise<{ id: number }[]> =>
+      (await busy.query<{ id: number }>('SELECT id FROM item WHERE id > 1000 ORDER BY id')).rows;
+    const writers = Promise.all(Array.from({ length: 8 }, writer));
+    let rows: { id: number }[];
+    try {
+      await waitFor('some writes', () => committed.length > 50);
+      await fence(busy, tables, { reason: 'for a test', timeoutMs: 20_000 });
+      rows = await written();
+      await writers;
+    } finally {
+      goingOn = false;
+      await writers;
+    }
+    const after = await written();
     expect(refused).toBe(8);
     // What was there when the fence was up is all there ever is, and all that was acknowledged.
-    expect(after.rows).toEqual(rows);
+    expect(after).toEqual(rows);
     expect(rows.map(({ id }) => id)).toEqual(committed.toSorted((a, b) => a - b));
   });
 

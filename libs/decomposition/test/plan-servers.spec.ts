@@ -132,7 +132,7 @@ describe('the servers of a plan', () => {
       ({ url } = await server.start());
     });
     afterAll(async () => {
-      await server.stop('immediate');
+      await server?.stop('immediate');
       await rm(join(dataDir, '..'), { recursive: true, force: true });
     });
 

@@ -6,6 +6,7 @@ import { openStream } from '../src/core/stream/open-stream.js';
 import { type VerifyResult } from '../src/core/verbs.js';
 import { verifyDelta } from '../src/core/verify/verify-delta.js';
 import { CHAINED_OTHERS, CHAINED_SERVICE, CHAINED_TABLES, chainedData } from './support/chained-data.js';
+import { patiently } from './support/patiently.js';
 import { plant } from './support/planted.js';
 import { realMove, type RealMove } from './support/real-move.js';
 
@@ -38,7 +39,7 @@ describe.each(['replication', 'dual-write'])(`faults planted among ${ROWS} rows,
   afterAll(async () => {
     await real?.drop();
     process.stderr.write(`${figures.join('\n')}\n`);
-  }, MINUTES);
+  });
 
   const verify = async (full: boolean, repair = false): Promise<VerifyResult> => {
     const began = performance.now();
@@ -60,8 +61,10 @@ describe.each(['replication', 'dual-write'])(`faults planted among ${ROWS} rows,
   };
   const textOf = async (sql: string): Promise<string> =>
     (await real.source.query<{ text: string }>(`SELECT (${sql})::text AS text`)).rows[0]!.text;
-  const switchReads = (): Promise<unknown> => verbs.switchReads(real.move, { percent: 10, dryRun: false });
-  const switchWrites = (): Promise<unknown> => verbs.switchWrites(real.move, { dryRun: false });
+  const switchReads = (): Promise<unknown> =>
+    patiently(() => verbs.switchReads(real.move, { percent: 10, dryRun: false }));
+  const switchWrites = (): Promise<unknown> =>
+    patiently(() => verbs.switchWrites(real.move, { dryRun: false, pauseTimeoutMs: 20_000 }));
   const plantRows = (side: Side): Promise<void> =>
     plant(
       real[side],

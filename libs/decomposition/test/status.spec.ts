@@ -45,7 +45,7 @@ describe('status', () => {
     );
     await small.target.query(
       `INSERT INTO decomposition.instances (instance, service, epoch, seen_at)
-       VALUES ('a', 'thing', 2, now()), ('b', 'thing', 1, now() - interval '1 minute')`,
+       VALUES ('a', 'thing', 2, now() + interval '1 minute'), ('b', 'thing', 1, now() - interval '1 minute')`,
     );
     await small.target.query(
       `INSERT INTO decomposition.differences (service, table_name, kind, detail) VALUES ('thing', 'public.things', 'missing', '')`,

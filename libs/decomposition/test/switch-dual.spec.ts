@@ -4,6 +4,7 @@ import { type Side } from '../src/core/side.js';
 import { reverse } from '../src/core/switch/reverse.js';
 import { type StepName } from '../src/core/switch/steps.js';
 import { switchWrites } from '../src/core/switch/switch-writes.js';
+import { patiently } from './support/patiently.js';
 import { switchCase, type SwitchCase } from './support/switch-case.js';
 
 let one: SwitchCase;
@@ -37,11 +38,12 @@ describe('a switch of services that write both sides', () => {
       if (step === 'drain' || step === 'verify-delta') during[step] = await takeHalves();
     };
     expect(await takeHalves()).toEqual(['source', 'target']);
-    await switchWrites(one.move, { tools: one.tools, onStep });
+    const options = { tools: one.tools, onStep, pauseTimeoutMs: 20_000 };
+    await patiently(() => switchWrites(one.move, options));
     expect(during).toEqual({ drain: [], 'verify-delta': [] });
     expect(await takeHalves()).toEqual(['source', 'target']);
     expect(await one.openSides()).toEqual(['target']);
-    await reverse(one.move, { tools: one.tools, onStep });
+    await patiently(() => reverse(one.move, options));
     expect(during).toEqual({ drain: [], 'verify-delta': [] });
     expect(await takeHalves()).toEqual(['source', 'target']);
     expect(await one.openSides()).toEqual(['source']);

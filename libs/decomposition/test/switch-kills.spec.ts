@@ -3,6 +3,7 @@ import { type Move } from '../src/core/move.js';
 import { reverse } from '../src/core/switch/reverse.js';
 import { switchWrites } from '../src/core/switch/switch-writes.js';
 import { mortalMove } from './support/mortal-move.js';
+import { patiently } from './support/patiently.js';
 import { compare } from './support/plain-tools.js';
 import { switchCase, type SwitchCase } from './support/switch-case.js';
 
@@ -14,8 +15,9 @@ beforeAll(async () => {
 afterAll(() => one?.drop());
 
 type Verb = (move: Move) => Promise<unknown>;
-const forth: Verb = (move) => switchWrites(move, { tools: one.tools });
-const back: Verb = (move) => reverse(move, { tools: one.tools });
+const options = () => ({ tools: one.tools, pauseTimeoutMs: 20_000 });
+const forth: Verb = (move) => patiently(() => switchWrites(move, options()));
+const back: Verb = (move) => patiently(() => reverse(move, options()));
 
 /** @returns false when the run was through before it could be killed */
 async function killedAt(verb: Verb, query: number): Promise<boolean> {
@@ -50,7 +52,7 @@ describe('killed after one of its queries', () => {
     }
     await back(one.move);
     expect(await compare(one.move, 'source')).toEqual([]);
-  }, 120_000);
+  });
 
   it(`switch-writes is taken back by reverse (from query ${FIRST} on)`, async () => {
     for (let query = FIRST; await killedAt(forth, query); query += STRIDE) {
@@ -59,7 +61,7 @@ describe('killed after one of its queries', () => {
     }
     await back(one.move);
     expect(await compare(one.move, 'source')).toEqual([]);
-  }, 120_000);
+  });
 
   it(`reverse goes through when it is run again (from query ${FIRST} on)`, async () => {
     await forth(one.move);
@@ -71,5 +73,5 @@ describe('killed after one of its queries', () => {
     }
     await expectAtRest('source');
     expect(await compare(one.move, 'source')).toEqual([]);
-  }, 120_000);
+  });
 });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { waitFor } from '#testing';
 import { switchReads } from '../src/core/switch/switch-reads.js';
 import { switchCase, type SwitchCase } from './support/switch-case.js';
 
@@ -16,6 +17,9 @@ const HOUR_MS = 3600 * 1000;
 describe('switch-reads', () => {
   it('raises the share, and waits for those that take part', async () => {
     const standIn = one.standIn('a');
+    await waitFor('it to take part', async () => {
+      return (await one.target.query('SELECT FROM decomposition.instances')).rowCount === 1;
+    });
     const report = await switchReads(one.move, { tools: one.tools, percent: 10, shadowPercent: 5 });
     expect(report).toMatchObject({
       did: 'changed',
@@ -37,12 +41,13 @@ describe('switch-reads', () => {
     await one.source.query(`UPDATE item SET amount = amount WHERE id = 1;
       UPDATE decomposition.test_changes SET at = now() - interval '5 seconds'`);
     await one.target.query(
-      `INSERT INTO decomposition.instances (instance, service, epoch) VALUES ('deaf', 'thing', 0)`,
+      `INSERT INTO decomposition.instances (instance, service, epoch, seen_at) VALUES ('deaf', 'thing', 0, now() + interval '1 hour')`,
     );
     const tools = { ...one.tools, driftOf: async () => ['item has a column more on the source'] };
     const refused = await switchReads(one.move, { tools, percent: 50 }).catch((error: unknown) => error);
     one.streams.release();
     await one.target.query('DELETE FROM decomposition.instances');
+    await one.streams.open(one.move, 'source').catchUp(20_000, one.move.signal);
     expect(refused).toMatchObject({ code: 'refused' });
     const { message, next } = refused as { message: string; next: string };
     expect(message).toMatch(

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { driftOf } from '../src/core/create/drift.js';
 import { reverse } from '../src/core/switch/reverse.js';
 import { switchWrites } from '../src/core/switch/switch-writes.js';
+import { patiently } from './support/patiently.js';
 import { switchCase, type SwitchCase } from './support/switch-case.js';
 
 /** Says how many rows there were when it was called, and is not the same on both sides from then on. */
@@ -22,6 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => one?.drop());
 
+const options = () => ({ tools: one.tools, pauseTimeoutMs: 20_000 });
 const calls = async (side: 'source' | 'target'): Promise<number[]> =>
   (await one[side].query<{ rows: number }>('SELECT rows FROM calls')).rows.map(({ rows }) => rows);
 const add = (side: 'source' | 'target', ids: string): Promise<unknown> =>
@@ -29,10 +31,10 @@ const add = (side: 'source' | 'target', ids: string): Promise<unknown> =>
 
 it('is called on the side that takes the writes, when it has all rows, and before it takes any', async () => {
   await add('source', '101, 105');
-  await switchWrites(one.move, { tools: one.tools });
+  await patiently(() => switchWrites(one.move, options()));
   expect([await calls('source'), await calls('target')]).toEqual([[], [55]]);
   await add('target', '106, 108');
-  await reverse(one.move, { tools: one.tools });
+  await reverse(one.move, options());
   expect([await calls('source'), await calls('target')]).toEqual([[58], [55]]);
 });
 
@@ -50,7 +52,7 @@ it('may replace the functions that the plan names, and no others', async () => {
 
 it('ends the switch when it fails, and all is taken back', async () => {
   await one.target.query(`ALTER FUNCTION take_over() RENAME TO gone`);
-  await expect(switchWrites(one.move, { tools: one.tools })).rejects.toThrow('take_over() does not exist');
+  await expect(switchWrites(one.move, options())).rejects.toThrow('take_over() does not exist');
   expect(await one.openSides()).toEqual(['source']);
   expect(await one.move.state.read()).toMatchObject({ phase: 'in_step', writes: 'source' });
 });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { waitFor } from '#testing';
 import { takeTurn } from '../src/core/turn.js';
 import { smallMove, type SmallMove } from './support/small-move.js';
 
@@ -8,16 +9,22 @@ beforeAll(async () => {
 });
 afterAll(() => small?.drop());
 
+async function sessions(verb: string): Promise<{ pid: number; query: string }[]> {
+  const { rows } = await small.target.query<{ pid: number; query: string }>(
+    'SELECT pid, query FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()',
+    [`gravitas-split ${verb}`],
+  );
+  return rows;
+}
+
 describe('takeTurn', () => {
   it('gives it to one run at a time, and says who has it', async () => {
     const turn = await takeTurn(small.move, 'switch-writes');
-    const { rows } = await small.target.query<{ pid: number }>(
-      `SELECT pid FROM pg_stat_activity WHERE application_name = 'gravitas-split switch-writes' AND datname = current_database()`,
-    );
+    const [session] = await sessions('switch-writes');
     await expect(takeTurn(small.reopen(), 'reverse')).rejects.toMatchObject({
       code: 'busy',
       message: expect.stringMatching(
-        new RegExp(`"gravitas-split switch-writes", since \\d{4}-.*\\(server process ${rows[0]!.pid}\\)`),
+        new RegExp(`"gravitas-split switch-writes", since \\d{4}-.*\\(server process ${session!.pid}\\)`),
       ),
     });
     await turn.assertHeld();
@@ -34,6 +41,7 @@ describe('takeTurn', () => {
        WHERE application_name = 'gravitas-split copy' AND datname = current_database()`,
     );
     await expect(turn.assertHeld()).rejects.toMatchObject({ code: 'interrupted' });
+    await waitFor('its session to end', async () => (await sessions('copy')).length === 0);
     const next = await takeTurn(small.move, 'copy');
     await expect(turn.assertHeld()).rejects.toMatchObject({ code: 'interrupted' });
     await next.assertHeld();
@@ -42,10 +50,21 @@ describe('takeTurn', () => {
   });
 
   it('is free as soon as its holder is gone', async () => {
-    const turn = await takeTurn(small.move, 'copy');
-    const waiting = takeTurn(small.reopen(), 'verify');
-    await turn.release();
-    await (await waiting).release();
+    const handOver = async (): Promise<boolean> => {
+      const turn = await takeTurn(small.move, 'copy');
+      let ended = false;
+      const waiting = takeTurn(small.move, 'verify')
+        .then((next) => next.release())
+        .then(() => true)
+        .catch(() => false)
+        .finally(() => (ended = true));
+      const asks = async (): Promise<boolean> => (await sessions('verify'))[0]?.query.includes('try_advisory') ?? false;
+      await waitFor('the other one to ask', async () => ended || (await asks()));
+      await turn.release();
+      return waiting;
+    };
+    // Whoever asks has a second of patience.
+    await waitFor('the other one to get it', handOver, 20_000);
   });
 
   it('says when the target cannot be reached', async () => {

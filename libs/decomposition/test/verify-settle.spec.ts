@@ -67,6 +67,23 @@ describe('verify, rows on their way', () => {
     expect(found(await verify(small.move, { stream: later }))).toEqual(['changed t 9']);
   });
 
+  it('waits for a transaction of which only the new half is there, however long it stands still', async () => {
+    await small.target.query(`UPDATE decomposition.moves SET strategy = 'dual-write'`);
+    await target(`UPDATE t SET v = 'new' WHERE id IN (7, 9)`)();
+    let looks = 0;
+    const stream: VerifyStream = {
+      ...stillStream(),
+      underWay: async (table) => {
+        if (table !== 'public.t' || ++looks > 2) return [];
+        if (looks === 2) await source(`UPDATE t SET v = 'new' WHERE id = 7`)();
+        return [['7']];
+      },
+    };
+    const result = await verify(small.move, { stream });
+    expect(found(result)).toEqual(['changed t 9']);
+    expect(result.tables[0]).toMatchObject({ busy: 0, differences: 1 });
+  });
+
   it('gives up with the stream, and leaves the gate as it was', async () => {
     await verify(small.move, { stream: stillStream() });
     const { verifiedAt } = await small.move.state.read();

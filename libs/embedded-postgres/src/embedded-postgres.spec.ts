@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
+import { waitFor } from '#testing';
 import { EmbeddedPostgres } from './embedded-postgres.js';
 
 const PASSWORD = 'it\'s a "secret" /@:%';
@@ -53,6 +54,7 @@ describe('EmbeddedPostgres', () => {
     const first = await make().start();
     await query(first.url, 'CREATE TABLE survivor()');
     process.kill(first.pid, 'SIGKILL');
+    await waitFor('its end', async () => (await commandLine(first.pid)) === '');
     const second = await make().start();
     expect(second.adopted).toBe(false);
     expect(await query(second.url, 'SELECT * FROM survivor')).toEqual([]);
@@ -68,8 +70,7 @@ describe('EmbeddedPostgres', () => {
     const { pid } = (await busy.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]!;
     const work = busy.query('INSERT INTO committed SELECT 1 FROM pg_sleep(60)').catch((error: Error) => error);
     await postgres.kill();
-    // Gone, or a zombie, which has no command line either.
-    expect(await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).toBe('');
+    expect(await commandLine(pid)).toBe('');
     expect(await postgres.status()).toBeUndefined();
     await postgres.kill();
     await broken;
@@ -123,6 +124,11 @@ describe('EmbeddedPostgres', () => {
     await expect(make().start()).rejects.toMatchObject({ code: 'data_dir_foreign' });
   });
 });
+
+/** Empty when it is gone, or a zombie. */
+function commandLine(pid: number): Promise<string> {
+  return readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+}
 
 async function query(url: string, sql: string): Promise<unknown[]> {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: 20_000 });

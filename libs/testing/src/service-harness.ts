@@ -66,7 +66,7 @@ export class ServiceHarness {
   async breakDatabase(): Promise<void> {
     const { name, query } = this.service.database;
     await query(`ALTER ROLE ${name} NOLOGIN`);
-    await query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1', [name]);
+    await query('SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE usename = $1', [name]);
   }
 
   async mendDatabase(): Promise<void> {

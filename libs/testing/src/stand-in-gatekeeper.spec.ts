@@ -28,7 +28,12 @@ describe('the stand-in gatekeeper', () => {
   let gatekeeper: StandInGatekeeper;
   let client: GatekeeperClient;
   const clientWith = (key: string) =>
-    new GatekeeperClient({ name: 'gatekeeper', url: gatekeeper.url, tokens: new ServiceTokens('guardian', key) });
+    new GatekeeperClient({
+      name: 'gatekeeper',
+      url: gatekeeper.url,
+      tokens: new ServiceTokens('guardian', key),
+      timeoutMs: 20_000,
+    });
   beforeEach(async () => {
     gatekeeper = await startStandInGatekeeper();
     client = clientWith(TEST_SERVICE_KEY);

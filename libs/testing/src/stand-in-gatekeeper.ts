@@ -76,6 +76,8 @@ export class StandInGatekeeper {
   }
 
   async listen(): Promise<this> {
+    // As the services': a client takes a connection again that has been idle for less.
+    this.server.keepAliveTimeout = 65_000;
     this.server.listen(0, '127.0.0.1');
     await once(this.server, 'listening');
     return this;

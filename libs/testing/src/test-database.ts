@@ -68,7 +68,7 @@ export function openTestDatabase(spec: DatabaseSpec): TestDatabase {
 }
 
 async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 20_000, query_timeout: 30_000 });
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 20_000, query_timeout: 120_000 });
   await client.connect();
   try {
     return await work(client);

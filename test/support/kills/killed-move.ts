@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Side } from '#decomposition';
+import { waitFor } from '#testing';
 import { Random } from '../../../scripts/crash/random.js';
 import { Program, type Ended } from '../run-program.js';
 import { FenceWatch } from './fence-watch.js';
@@ -86,9 +87,9 @@ export class KilledMove {
   async agree(side: Side): Promise<void> {
     await this.away;
     const wrong = [...(await this.writers.ledger.judge(this.shop, side)), ...this.watch.sightings];
-    // A connection from before a kill is found broken by the first question.
-    const open = (await this.probe.open(side)) ?? (await this.probe.open(side));
-    if (open?.length !== 3) wrong.push(`open on the ${side}: ${open?.join(', ') ?? 'cannot be told'}`);
+    // A connection from before a kill is found broken by the first question; a server that stands still gives no answer in time.
+    const open = await waitFor(`what is open on the ${side}`, () => this.probe.open(side), 20_000);
+    if (open.length !== 3) wrong.push(`open on the ${side}: ${open.join(', ')}`);
     if (wrong.length > 0) throw this.wrong(wrong.slice(0, 20).join('\n'));
   }
 

@@ -31,7 +31,7 @@ describe('refusalOf', () => {
   it('reads Retry-After as seconds and as a date, within an hour', () => {
     expect(retryAfter('7')).toBe(7);
     expect(retryAfter('999999')).toBe(3600);
-    expect(retryAfter(new Date(Date.now() + 30_000).toUTCString())).toBeGreaterThan(25);
+    expect(retryAfter(new Date(Date.now() + 600_000).toUTCString())).toBeGreaterThan(550);
     expect(retryAfter(new Date(0).toUTCString())).toBe(0);
     expect(retryAfter('soon')).toBeUndefined();
   });

@@ -1,4 +1,5 @@
 import { AuditLogger, type AuditLog } from '#audit';
+import { onceFree } from '../support/once-free.js';
 import { type Connection } from './connection.js';
 import { type MortalFiles } from './mortal-files.js';
 import { type Setup } from './setup.js';
@@ -47,14 +48,16 @@ export class Life {
   /** @throws what opening the logger throws */
   static async begin(options: LifeOptions): Promise<Life> {
     const { concurrency: _ofTheSink, ...bounds } = options.setup;
-    const logger = await AuditLogger.open({
-      ...bounds,
-      service: 'model',
-      sink: options.connection,
-      spoolDir: options.directory,
-      files: options.disk.files,
-      log: options.log,
-    });
+    const logger = await onceFree(() =>
+      AuditLogger.open({
+        ...bounds,
+        service: 'model',
+        sink: options.connection,
+        spoolDir: options.directory,
+        files: options.disk.files,
+        log: options.log,
+      }),
+    );
     return new Life(options, logger, logger.stats().accepted);
   }
 }

@@ -73,6 +73,7 @@ export class Play {
     } else {
       if (inTime && model.isHealthy) this.expectDelivered(before);
       else model.smooth = false;
+      if (mayFail) model.tears++;
       model.allSafe();
       expect(world.life.logger.stats()).toMatchObject({ dropped: 0, queued: 0 });
     }
@@ -143,7 +144,7 @@ export class Play {
     await waitFor(
       'the logger to notice that the disk takes again',
       () => !/ENOSPC|EIO/.test(logger.refusing ?? ''),
-      5000,
+      SOON_MS,
     );
     model.recovering = false;
   }

@@ -5,6 +5,7 @@ import { expect } from '@jest/globals';
 import { AuditLogger, type AuditLoggerOptions } from '#audit';
 import { type AuditRecord } from '#contracts';
 import { FaultySink } from './faulty-sink.js';
+import { onceFree } from './once-free.js';
 
 /** Loggers on one spool directory of their own, one after the other, and what they say. */
 export class LoggerHarness {
@@ -25,20 +26,23 @@ export class LoggerHarness {
   }
 
   async open(options: Partial<AuditLoggerOptions> = {}): Promise<AuditLogger> {
-    const logger = await AuditLogger.open({
-      service: 'test',
-      sink: this.sink,
-      spoolDir: this.directory,
-      durability: 'process',
-      async: true,
-      maxEvents: 10_000,
-      maxBytes: 64 * 1024 * 1024,
-      maxSpoolBytes: 1024 ** 3,
-      batchSize: 100,
-      flushIntervalMs: 5,
-      log: this.log,
-      ...options,
-    });
+    const attempt = (): Promise<AuditLogger> =>
+      AuditLogger.open({
+        service: 'test',
+        sink: this.sink,
+        spoolDir: this.directory,
+        durability: 'process',
+        async: true,
+        maxEvents: 10_000,
+        maxBytes: 64 * 1024 * 1024,
+        maxSpoolBytes: 1024 ** 3,
+        batchSize: 100,
+        flushIntervalMs: 5,
+        log: this.log,
+        ...options,
+      });
+    const areClosed = this.loggers.every(({ refusing }) => refusing?.endsWith('closed'));
+    const logger = await (areClosed ? onceFree(attempt) : attempt());
     this.loggers.push(logger);
     return logger;
   }

@@ -6,27 +6,19 @@ import { type Plan } from '../../src/core/plan/plan.js';
 
 const CORE = pathToFileURL(join(process.cwd(), 'dist/libs/decomposition/src/core/')).href;
 const COPY = `
-  const [, core, plan, service] = process.argv;
+  const [, core, plan, service, last] = process.argv;
   const { openMove } = await import(core + 'move.js');
   const { copy } = await import(core + 'copy/copy.js');
-  const progress = { note: () => undefined, at: (step, done) => console.log(step + ' ' + done) };
+  const progress = { note: () => undefined, at: (step) => step === last && process.kill(process.pid, 'SIGKILL') };
   const move = openMove(JSON.parse(plan), service, { progress });
   await copy(move);
-  await move.close();
-  console.log('done');`;
+  await move.close();`;
 
-/** `copy` in a process of its own, as it is compiled, until it says something. @returns whether it was killed before it was through */
-export async function copyAndKill(plan: Plan, service: string, when: (line: string) => boolean): Promise<boolean> {
-  const args = ['--no-warnings', '--input-type=module', '-e', COPY, CORE, JSON.stringify(plan), service];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], env: {} });
-  const gone = once(child, 'exit');
-  let said = '';
-  child.stdout.on('data', (data: Buffer) => {
-    const lines = (said + data.toString()).split('\n');
-    said = lines.pop()!;
-    if (lines.some(when)) child.kill('SIGKILL');
-  });
-  const [code] = (await gone) as [number | null];
+/** `copy` in a process of its own, as it is compiled, until it comes to a step. @returns whether it was killed before it was through */
+export async function copyAndKill(plan: Plan, service: string, last: string): Promise<boolean> {
+  const args = ['--no-warnings', '--input-type=module', '-e', COPY, CORE, JSON.stringify(plan), service, last];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'], env: {} });
+  const [code] = (await once(child, 'exit')) as [number | null];
   if (code !== null && code !== 0) throw new Error(`the copying process ended with ${code}`);
   return code === null;
 }

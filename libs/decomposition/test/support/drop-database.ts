@@ -28,7 +28,7 @@ export async function dropSubscriptions(pool: pg.Pool): Promise<void> {
 export async function dropDatabase(server: string, name: string): Promise<void> {
   await once(
     server,
-    `SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = '${name}' AND active`,
+    `SELECT pg_terminate_backend(active_pid, 20000) FROM pg_replication_slots WHERE database = '${name}' AND active`,
   );
   await once(server, `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = '${name}'`);
   await once(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { waitFor } from '#testing';
 import { type Move } from '../../src/core/move.js';
 import { MoveStore } from '../../src/core/state/move-store.js';
 
@@ -20,13 +21,19 @@ export function mortalMove(move: Move, lastQuery: number): MortalMove {
   let die: () => void = () => undefined;
   const died = new Promise<void>((resolve) => (die = resolve));
   const kill = async (): Promise<never> => {
+    const sessions = [...clients].map((client) => (client as pg.PoolClient & { processID: number }).processID);
     for (const client of clients) client.release(true);
     clients.clear();
     // The turn goes with the process.
     await move.databases.target.query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      `SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity
        WHERE datname = current_database() AND application_name LIKE 'gravitas-split %'`,
     );
+    // Both sides are on one server here.
+    await waitFor('its sessions to end', async () => {
+      const left = await move.databases.target.query('SELECT FROM pg_stat_activity WHERE pid = ANY ($1)', [sessions]);
+      return left.rowCount === 0;
+    });
     die();
     return NEVER;
   };

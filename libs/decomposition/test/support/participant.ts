@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { StandInTool } from '#testing';
+import { StandInTool, waitFor } from '#testing';
 import { Participation, type ParticipationOptions } from '../../src/route/participation.js';
 import { type RoutedPool } from '../../src/route/routed-pool.js';
 import { smallMove, type SmallMove } from './small-move.js';
@@ -28,6 +28,8 @@ export interface Participant {
   pool: RoutedPool;
   logged: Logged[];
   note: (body?: string) => Promise<string>;
+  /** Resolves when it knows how the move stands; while it does not, its reads come from the source. */
+  fresh: () => Promise<void>;
   close: () => Promise<void>;
 }
 
@@ -37,6 +39,16 @@ export async function notesMove(data = ''): Promise<NotesMove> {
   const tool = new StandInTool({ databases: move.databases, state: move.state, tables: await move.tables('source') });
   const { urls } = move;
   const open: Participant[] = [];
+  /** The tool waits for nobody who is not on the list, if there is one. */
+  const isListed = async ({ move: state, trouble, instance }: Participation): Promise<boolean> => {
+    if (trouble || !state) return !trouble;
+    const { rows } = await small.target.query<{ list: string | null }>(
+      `SELECT to_regclass('decomposition.instances') AS list`,
+    );
+    if (!rows[0]!.list) return true;
+    const mine = 'SELECT FROM decomposition.instances WHERE instance = $1';
+    return (await small.target.query(mine, [instance])).rowCount === 1;
+  };
   return {
     small,
     tool,
@@ -44,6 +56,7 @@ export async function notesMove(data = ''): Promise<NotesMove> {
     join: async (options) => {
       const participant = await join(urls, options);
       open.push(participant);
+      await waitFor('the instance to be on the list', () => isListed(participant.participation));
       return participant;
     },
     ids: async (side) => {
@@ -67,9 +80,11 @@ async function join(urls: NotesMove['urls'], options: Partial<ParticipationOptio
     targetUrl: urls.target,
     connections: [],
     log: { info: log, warn: log },
+    // The machine may stand still for seconds.
+    pauseLimitMs: 20_000,
     ...options,
   });
-  const config = { connectionString: urls.source, application_name: 'notes', max: 5, connectionTimeoutMillis: 3000 };
+  const config = { connectionString: urls.source, application_name: 'notes', max: 5, connectionTimeoutMillis: 20_000 };
   const pool = participation.createPool(config, urls);
   pool.on('error', () => undefined);
   let closed: Promise<void> | undefined;
@@ -81,6 +96,9 @@ async function join(urls: NotesMove['urls'], options: Partial<ParticipationOptio
       const id = randomBytes(8).toString('hex');
       await pool.query('INSERT INTO notes VALUES ($1, $2)', [id, body]);
       return id;
+    },
+    fresh: async () => {
+      await waitFor('the instance to know how the move stands', () => !participation.trouble);
     },
     close: () => (closed ??= pool.end().then(() => participation.close())),
   };

@@ -14,7 +14,7 @@ export function plainTools(streams: TriggerStreams): SwitchTools {
       const { phase } = await move.state.read();
       const from = phase === 'switched' ? 'target' : 'source';
       // What is on its way is no difference.
-      await streams.open(move, from).catchUp(5000, move.signal);
+      await streams.open(move, from).catchUp(20_000, move.signal);
       let differences = await compare(move, from);
       for (let i = 0; i < 50 && differences.length > 0; i += 1) {
         await sleep(20);

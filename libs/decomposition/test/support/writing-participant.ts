@@ -22,7 +22,7 @@ export async function joinMove(
     dualClient: dualClients(),
     ...options,
   });
-  const config = { connectionString: urls.source, application_name: 'thing', max: 10, connectionTimeoutMillis: 5000 };
+  const config = { connectionString: urls.source, application_name: 'thing', max: 10, connectionTimeoutMillis: 20_000 };
   const pool = participation.createPool(config, urls);
   pool.on('error', () => undefined);
   let closed: Promise<void> | undefined;

@@ -205,7 +205,8 @@ describe('what jsonb has stored', () => {
   });
 
   it('is read in the time that its length takes', () => {
-    const started = performance.now();
+    // Of the processor: a machine that stands still is no slow reader.
+    const started = process.cpuUsage();
     const hostile = [`0.${'0'.repeat(200_000)}`, '9'.repeat(130_000), `${'['.repeat(50)}${'1'.repeat(100_000)}`];
     const long = { text: '"'.repeat(100_000) + '漢'.repeat(300_000) };
     expect(parseStoredJson(JSON.stringify(long))).toEqual(long);
@@ -215,7 +216,8 @@ describe('what jsonb has stored', () => {
       } catch (error) {
         expect(error).toMatchObject({ code: 'tlog_malformed' });
       }
-    expect(performance.now() - started).toBeLessThan(10_000);
+    const { user, system } = process.cpuUsage(started);
+    expect((user + system) / 1000).toBeLessThan(10_000);
     for (const wrong of ['', '{', '1e5000000000000000', 'undefined', '01234567890123456789'])
       expect(() => parseStoredJson(wrong)).toThrow(code('tlog_malformed'));
   });

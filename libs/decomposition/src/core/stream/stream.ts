@@ -73,6 +73,11 @@ export interface Stream {
   end(only?: Side): Promise<void>;
   /** Rows of `from` that changed since `capture`. */
   readonly changes: ChangeLog;
+  /**
+   * Of streams whose participants write both sides: keys of a table, named as in `fullName`, that were written on the other side while the
+   * transaction on `from` goes on. An empty key stands for all rows.
+   */
+  underWay?(table: string): Promise<readonly (readonly string[])[]>;
   /** Of a stream that needs more than to be started when the copy is complete. */
   readonly copyAid?: CopyAid;
 }

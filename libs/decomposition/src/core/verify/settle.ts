@@ -27,9 +27,13 @@ export interface SettleOptions {
    * way of the leader; more where others write the follower first, as participants do with dual writes. Default 1.
    */
   still?: number;
+  /** Keys of a table that were written on the follower while the leader's transaction goes on; an empty one stands for all rows. */
+  underWay?: (table: string) => Promise<readonly Key[]>;
 }
 
 const STILL_MS = 500;
+const textOf = (key: Key): string => JSON.stringify(key);
+const ALL_ROWS = textOf([]);
 
 type Verdict = StandingRow['kind'] | 'equal' | 'again';
 
@@ -45,7 +49,7 @@ export async function settle(
   comparison: Comparison,
   suspects: readonly Key[],
   signal: AbortSignal,
-  { rounds = 8, still = 1 }: SettleOptions = {},
+  { rounds = 8, still = 1, underWay = async () => [] }: SettleOptions = {},
 ): Promise<Settled> {
   const standing: StandingRow[] = [];
   const seen = new Map<Key, { versions: string; times: number }>();
@@ -60,6 +64,7 @@ export async function settle(
     const followerAfter = await rowVersions(follower, comparison, open);
     const leaderAfter = await rowVersions(leader, comparison, open);
     const again: Key[] = [];
+    const due: StandingRow[] = [];
     for (const [place, key] of open.entries()) {
       const [one, two] = [leaderBefore.get(place), leaderAfter.get(place)];
       const [three, four] = [followerBefore.get(place), followerAfter.get(place)];
@@ -70,8 +75,12 @@ export async function settle(
       const times = before?.versions === versions ? before.times + 1 : 1;
       seen.set(key, { versions, times });
       if (verdict === 'again' || times < still) again.push(key);
-      else standing.push({ key, kind: verdict, followerVersion: four?.version });
+      else due.push({ key, kind: verdict, followerVersion: four?.version });
     }
+    const halves = new Set(due.length > 0 ? (await underWay(comparison.name)).map(textOf) : []);
+    for (const row of due)
+      if (halves.has(ALL_ROWS) || halves.has(textOf(row.key))) again.push(row.key);
+      else standing.push(row);
     open = again;
   }
   return { standing, busy: open };

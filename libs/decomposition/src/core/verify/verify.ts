@@ -17,7 +17,7 @@ import { type SettleOptions } from './settle.js';
 import { type Difference, type Verification } from './verification.js';
 import { verifyTable, type TableResult } from './verify-table.js';
 
-export type VerifyStream = Pick<Stream, 'catchUp' | 'changes'>;
+export type VerifyStream = Pick<Stream, 'catchUp' | 'changes' | 'underWay'>;
 
 export interface VerifyOptions {
   /** From the side that is authoritative. */
@@ -99,7 +99,7 @@ async function run(move: Move, state: MoveState, options: VerifyOptions): Promis
           rangeRows: options.ranges?.rows ?? 16_384,
           workers: options.ranges?.workers ?? 2,
           repair: options.repair ?? false,
-          settling: settling(state),
+          settling: settling(state, options.stream),
         },
         comparison,
       ),
@@ -148,8 +148,9 @@ async function run(move: Move, state: MoveState, options: VerifyOptions): Promis
 }
 
 /** A participant that writes both sides writes the follower first: its other half has to get the time to come. */
-function settling({ strategy, dual }: MoveState): SettleOptions {
-  return strategy === 'dual-write' || dual ? { still: 3 } : {};
+function settling({ strategy, dual }: MoveState, stream: VerifyStream): SettleOptions {
+  if (strategy !== 'dual-write' && !dual) return {};
+  return { still: 3, underWay: async (table) => (await stream.underWay?.(table)) ?? [] };
 }
 
 async function verifySequences(

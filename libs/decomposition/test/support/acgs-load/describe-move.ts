@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { SplitError, verbs, type Move, type PlanReport } from '#decomposition';
+import { verbs, type Move, type PlanReport } from '#decomposition';
 import { waitFor } from '#testing';
 import { checkPlan } from '../../../src/core/plan/check-plan.js';
 import { type Strategy } from '../../../src/core/plan/plan.js';
 import { ACGS_TABLES } from '../../../samples/acgs-1/index.js';
+import { patiently } from '../patiently.js';
 import { judge, untouched } from './judge.js';
 import { AcgsJourney } from './journey.js';
 
@@ -33,24 +33,14 @@ export function describeAcgsMove(strategy: Strategy): void {
     afterAll(async () => {
       await journey?.close();
       process.stderr.write(`${figures.join('\n')}\n`);
-    }, 2 * MINUTES);
+    });
 
     const verify = async (move: Move): Promise<void> => {
       const found = await verbs.verify(move, { full: false, repair: false });
       expect(found).toMatchObject({ differences: [], clean: true });
     };
-    /** On a busy machine the stream may be behind at that moment: that gate says to wait. */
-    const whenNear = async <T>(work: () => Promise<T>): Promise<T> => {
-      for (const deadline = Date.now() + 30_000; ; await sleep(200))
-        try {
-          return await work();
-        } catch (error) {
-          const waits = error instanceof SplitError && / is refused: lag \([^)]*\)\.$/.test(error.message);
-          if (!waits || Date.now() > deadline) throw error;
-        }
-    };
     const switchWrites = async (move: Move): Promise<void> => {
-      const { pause_ms: pause } = await whenNear(() =>
+      const { pause_ms: pause } = await patiently(() =>
         verbs.switchWrites(move, { dryRun: false, pauseTimeoutMs: PAUSE_TIMEOUT_MS }),
       );
       journey.moved.add(move.service.name);
@@ -71,7 +61,7 @@ export function describeAcgsMove(strategy: Strategy): void {
     const backAndForth = async (name: string): Promise<void> => {
       await journey.within(name, async (move) => {
         const began = performance.now();
-        await verbs.reverse(move, { dryRun: false, pauseTimeoutMs: PAUSE_TIMEOUT_MS });
+        await patiently(() => verbs.reverse(move, { dryRun: false, pauseTimeoutMs: PAUSE_TIMEOUT_MS }));
         figures.push(`${name}: back after ${Math.round(performance.now() - began)} ms`);
         journey.moved.delete(name);
         await expectKeys();
@@ -105,7 +95,7 @@ export function describeAcgsMove(strategy: Strategy): void {
             await verbs.copy(move);
             await verify(move);
             for (const percent of [10, 50, 100])
-              await whenNear(() => verbs.switchReads(move, { percent, dryRun: false }));
+              await patiently(() => verbs.switchReads(move, { percent, dryRun: false }));
             await switchWrites(move);
             await verify(move);
           });
@@ -139,26 +129,22 @@ export function describeAcgsMove(strategy: Strategy): void {
       5 * MINUTES,
     );
 
-    it(
-      'the moves are completed: nothing of the 27 tables is left in the shared database',
-      async () => {
-        for (const { service } of report.order)
-          await journey.within(service, async (move) => {
-            const { did } = await whenNear(() => verbs.complete(move, { dryRun: false, now: true }));
-            expect(did).toBe('dropped');
-          });
-        const { rows } = await journey.source(
-          `SELECT c.oid::regclass::text AS relation FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    it('the moves are completed: nothing of the 27 tables is left in the shared database', async () => {
+      for (const { service } of report.order)
+        await journey.within(service, async (move) => {
+          const { did } = await patiently(() => verbs.complete(move, { dryRun: false, now: true }));
+          expect(did).toBe('dropped');
+        });
+      const { rows } = await journey.source(
+        `SELECT c.oid::regclass::text AS relation FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
            WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
            UNION ALL SELECT nspname FROM pg_namespace WHERE nspname LIKE 'decomposition%'
            UNION ALL SELECT pubname FROM pg_publication
            UNION ALL SELECT slot_name FROM pg_replication_slots WHERE database = current_database()`,
-        );
-        expect(rows).toEqual([]);
-        expect(await judge(journey.load.ledger, journey.readAt)).toEqual([]);
-        expect(await untouched(journey.load.ledger, journey.readAt)).toEqual(old);
-      },
-      2 * MINUTES,
-    );
+      );
+      expect(rows).toEqual([]);
+      expect(await judge(journey.load.ledger, journey.readAt)).toEqual([]);
+      expect(await untouched(journey.load.ledger, journey.readAt)).toEqual(old);
+    });
   });
 }

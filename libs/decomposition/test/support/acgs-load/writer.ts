@@ -14,7 +14,7 @@ export interface Writer {
   close(): Promise<void>;
 }
 
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;
 
 /**
  * A program of two pools that knows nothing of moving but this: refused with GV001 it asks `decomposition.moves` which side takes the

@@ -45,6 +45,15 @@ export class ChangeQueue {
     return rows;
   }
 
+  /** Keys of a table's halves whose other half has not ended by then. */
+  async undecided(table: string, followed: string): Promise<string[][]> {
+    const { rows } = await this.pool.query<{ key: string[] }>(
+      `SELECT DISTINCT key FROM decomposition.changes WHERE ${MINE} AND NOT ${DECIDED} AND table_name = $4`,
+      [this.service, this.from, followed, table],
+    );
+    return rows.map(({ key }) => key);
+  }
+
   async now(followed: string): Promise<Moment> {
     const { rows } = await this.pool.query<{ now: string }>('SELECT pg_current_snapshot()::text AS now');
     return { own: rows[0]!.now, followed };

@@ -71,14 +71,14 @@ export class DualWriteStream implements Stream {
   }
 
   async lag(): Promise<Lag> {
-    const now = await this.runningAt();
-    if (now === undefined) return { seconds: null, pending: 0, pendingUnit: 'changes' };
-    const [own, halves] = await Promise.all([this.own.pending(now), this.halves.pending(now)]);
-    return {
-      seconds: Math.max(own.seconds, halves.seconds),
-      pending: own.count + halves.count,
-      pendingUnit: 'changes',
-    };
+    return this.whileRunning<Lag>({ seconds: null, pending: 0, pendingUnit: 'changes' }, async (now) => {
+      const [own, halves] = await Promise.all([this.own.pending(now), this.halves.pending(now)]);
+      return {
+        seconds: Math.max(own.seconds, halves.seconds),
+        pending: own.count + halves.count,
+        pendingUnit: 'changes',
+      };
+    });
   }
 
   /**
@@ -110,6 +110,10 @@ export class DualWriteStream implements Stream {
       last = pass ?? last;
       if (!pass?.settled) await sleep(IMPATIENT_POLL_MS);
     }
+  }
+
+  underWay(table: string): Promise<string[][]> {
+    return this.whileRunning([], (now) => this.halves.undecided(table, now));
   }
 
   /** One pass, unless another process is at it. */
@@ -187,6 +191,14 @@ export class DualWriteStream implements Stream {
 
   private runningAt(): Promise<string | undefined> {
     return this.unlessMissing(undefined, () => this.reconciler.runningAt());
+  }
+
+  /** @param read is given a snapshot of the followed side */
+  private whileRunning<T>(otherwise: T, read: (now: string) => Promise<T>): Promise<T> {
+    return this.unlessMissing(otherwise, async () => {
+      const now = await this.reconciler.runningAt();
+      return now === undefined ? otherwise : read(now);
+    });
   }
 
   private async unlessMissing<T>(otherwise: T, read: () => Promise<T>): Promise<T> {

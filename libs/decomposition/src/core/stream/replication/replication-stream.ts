@@ -13,6 +13,7 @@ import { flushedLsn } from './server.js';
 import { advanceSlot, dropSlot, ensureSlot, lostSlot, readSlot, waitUntilInactive } from './slots.js';
 import { streamNames, type StreamNames } from './stream-names.js';
 import {
+  advanceSubscription,
   disableSubscription,
   dropSubscription,
   enableSubscription,
@@ -81,7 +82,7 @@ export class ReplicationStream implements Stream {
     await advanceSlot(here, names.stream, lsn, move.signal);
     await advanceSlot(here, names.log, lsn, move.signal);
     // A server that crashes may find its slot where it was before. The other side also knows how far it is, and keeps that in its log.
-    await there.query(`SELECT pg_replication_origin_advance($1, $2::pg_lsn)`, [`pg_${subscription.oid}`, lsn]);
+    await advanceSubscription(there, names.stream, subscription, lsn, move.signal);
     await flushedLsn(there);
   }
 

@@ -1,12 +1,13 @@
 import type pg from 'pg';
 import { withConnection } from '#database';
 import { SplitError } from '../../errors.js';
-import { waitUntil } from '../../wait-until.js';
+import { interrupted, throwIfStopped, waitUntil } from '../../wait-until.js';
 
 const DUPLICATE_OBJECT = '42710';
 const CANCELED = '57014';
 /** A slot begins when all transactions of the whole server that ran when it was asked for have ended. */
 const CREATE_TIMEOUT_MS = 15 * 60_000;
+const CANCEL_EVERY_MS = 200;
 const INACTIVE_TIMEOUT_MS = 30_000;
 
 export interface Slot {
@@ -89,18 +90,28 @@ const LONG_TRANSACTIONS =
 async function createSlot(pool: pg.Pool, name: string, signal: AbortSignal, timeoutMs: number): Promise<void> {
   await withConnection(pool, async (client) => {
     const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
-    const cancel = (): void => {
+    const send = (): void => {
       pool.query('SELECT pg_cancel_backend($1)', [rows[0]!.pid]).catch(() => undefined);
+    };
+    // One that comes between two statements cancels neither.
+    let sending: NodeJS.Timeout | undefined;
+    const cancel = (): void => {
+      sending ??= setInterval(send, CANCEL_EVERY_MS);
+      send();
     };
     signal.addEventListener('abort', cancel, { once: true });
     try {
+      throwIfStopped(signal);
       await client.query(`SET statement_timeout = ${timeoutMs}`);
       await client.query(`SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, [name]);
     } catch (error) {
       const { code } = error as { code?: string };
-      if (code !== DUPLICATE_OBJECT && !(code === CANCELED && (signal.aborted || timeoutMs <= 1))) throw error;
+      // A cancel may still be on its way: the connection is not given back.
+      if (code === CANCELED && signal.aborted) throw interrupted(error);
+      if (code !== DUPLICATE_OBJECT && !(code === CANCELED && timeoutMs <= 1)) throw error;
     } finally {
       signal.removeEventListener('abort', cancel);
+      clearInterval(sending);
       await client.query('RESET statement_timeout').catch(() => undefined);
     }
   });

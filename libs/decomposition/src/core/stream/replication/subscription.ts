@@ -5,6 +5,7 @@ import { serverVersion } from './server.js';
 
 const STOP_TIMEOUT_MS = 30_000;
 const DUPLICATE_OBJECT = '42710';
+const OBJECT_IN_USE = '55006';
 
 export interface Subscription {
   oid: number;
@@ -66,6 +67,32 @@ export async function disableSubscription(pool: pg.Pool, name: string, signal: A
   await waitUntil(async () => !(await readSubscription(pool, name))?.working, {
     what: `subscription ${name} to stop`,
     next: 'Look at pg_stat_subscription for the process that applies changes.',
+    timeoutMs: STOP_TIMEOUT_MS,
+    signal,
+  });
+}
+
+/** Takes everything before a place in the publisher's log as applied. It must be switched off. */
+export async function advanceSubscription(
+  pool: pg.Pool,
+  name: string,
+  { oid }: Subscription,
+  lsn: string,
+  signal: AbortSignal,
+): Promise<void> {
+  // A worker that ends lets go of its origin after it has left pg_stat_subscription.
+  const advance = async (): Promise<boolean> => {
+    try {
+      await pool.query('SELECT pg_replication_origin_advance($1, $2::pg_lsn)', [`pg_${oid}`, lsn]);
+      return true;
+    } catch (error) {
+      if ((error as { code?: string }).code !== OBJECT_IN_USE) throw error;
+      return false;
+    }
+  };
+  await waitUntil(advance, {
+    what: `the origin of subscription ${name} to be let go of`,
+    next: 'Look at pg_stat_activity for who has it: a worker that ends, or a session that called pg_replication_origin_session_setup.',
     timeoutMs: STOP_TIMEOUT_MS,
     signal,
   });
