@@ -215,6 +215,7 @@ describe('the stack', () => {
     const token = await stack.token('Scout');
     const listeners = () => Promise.all(Object.values(stack.ports).map(listenerOn));
     const before = await listeners();
+    const began = stack.output.length;
     const answered: string[] = [];
     let open = true;
     const traffic = Array.from({ length: 8 }, async () => {
@@ -242,7 +243,9 @@ describe('the stack', () => {
     };
     await killPostgres().finally(() => (open = false));
     await Promise.all([...traffic, ...completions]);
-    expect(await listeners()).toEqual(before);
+    // No service ended for it.
+    const ended = stack.output.slice(began).match(/^.* ended \(.*$/gm);
+    expect({ ended, pids: await listeners() }).toEqual({ ended: null, pids: before });
 
     const superuser = await stack.run('db-url', 'gatekeeper', '--role', 'superuser');
     await waitFor(

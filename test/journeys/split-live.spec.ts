@@ -44,7 +44,8 @@ describe(`five services leave a shared database, ${ROWS} rows in each of its fiv
   beforeAll(async () => {
     elsewhere = await startSecondServer();
     monolith = await provisionMonolith({ gatekeeper: elsewhere.url });
-    plane = await monolith.start();
+    // The load reads the history right after an answer, which waits for it.
+    plane = await monolith.start({ LOBBY_HISTORY_TIMEOUT_MS: '20000' });
     const shared = new pg.Pool({ connectionString: monolith.url, max: 2 });
     await preload(shared, plane.gatekeeper.database.runtimeUrl, ROWS);
     await shared.end();
