@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { type DataSourceOptions, type EntitySchema, type Logger } from 'typeorm';
 import { routeOf, type ConnectionRoute } from './connection-routes.js';
+import { PooledClient } from './pooled-client.js';
 
 type Class = abstract new (...args: never[]) => unknown;
 
@@ -55,6 +56,7 @@ export function dataSourceOptions(options: DatabaseOptions): DataSourceOptions {
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       query_timeout: QUERY_TIMEOUT_MS,
       keepAlive: true,
+      Client: PooledClient,
       runtimeRole: options.runtimeRole,
     },
   };

@@ -9,6 +9,7 @@ export { copyFrom } from './copy-from.js';
 export { type CopyChunks } from './copy-in.js';
 export { copyOut } from './copy-out.js';
 export { createPool } from './pool.js';
+export { PooledClient } from './pooled-client.js';
 export { routeConnections, type ConnectionRoute, type PoolUse } from './connection-routes.js';
 export { dataSourceOptions, roleOf, type DatabaseOptions } from './data-source.js';
 export { grantTo, grantToRuntime, quotedRole, revokeFrom } from './grants.js';

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { routeOf, type PoolUse } from './connection-routes.js';
+import { PooledClient } from './pooled-client.js';
 
 /**
  * A small pool of its own for what must not queue behind ordinary queries, such as COPY.
@@ -20,6 +21,7 @@ export function createPool(
     connectionTimeoutMillis: 5000,
     query_timeout: 60_000,
     keepAlive: true,
+    Client: PooledClient,
   };
   const pool = routeOf(url)?.createPool(config, use) ?? new pg.Pool(config);
   pool.on('error', onError);

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { PooledClient } from '#database';
 import { readTables } from './catalogue/read-tables.js';
 import { fullName, parseTableName, type Table } from './catalogue/table.js';
 import { SplitError } from './errors.js';
@@ -68,13 +69,12 @@ export function administratorPool(url: string, max: number): pg.Pool {
     max,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
+    Client: PooledClient,
     options:
       '-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres -c extra_float_digits=1 -c bytea_output=hex -c jit=off -c row_security=off',
   });
   // A connection that breaks while idle is reported by the next query.
   pool.on('error', () => undefined);
-  // So is one that is lent; without a listener of its own its error would end the process.
-  pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }
 

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
-import { ChangeFeed } from '#database';
+import { ChangeFeed, PooledClient } from '#database';
 import { type Side } from '../core/side.js';
 import { type MoveState } from '../core/state/move-state.js';
 import { readMove } from '../core/state/move-store.js';
@@ -54,6 +54,7 @@ export class MoveFollower {
       connectionTimeoutMillis: TIMEOUT_MS,
       query_timeout: TIMEOUT_MS,
       keepAlive: true,
+      Client: PooledClient,
     });
     this.pool.on('error', () => undefined);
   }

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { PooledClient } from '#database';
 import { type Side } from '../core/side.js';
 import { watchForFence } from './watch-for-fence.js';
 
@@ -45,6 +46,7 @@ export class SidePools {
   private make(side: Side, kind: SessionKind): pg.Pool {
     const pool = new pg.Pool({
       ...this.config,
+      Client: PooledClient,
       connectionString: this.urls[side],
       ...(kind !== 'all' && { options: [this.config.options, READ_ONLY].filter(Boolean).join(' ') }),
       ...(kind === 'compare' && COMPARE),
