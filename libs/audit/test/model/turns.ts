@@ -113,10 +113,13 @@ export class Turns {
     const { world } = this;
     const { setup, life } = world;
     if (setup.durability !== 'memory') return world.spoolBytes() + length >= setup.maxSpoolBytes / 2;
-    world.noteConfirmed();
-    // What an earlier run left is among them; what a crash has taken away may be counted as well.
-    const waiting = [...this.model.taken.values()].filter(({ id }) => !world.confirmed.has(id));
-    const bytes = waiting.reduce((sum, { text }) => sum + Buffer.byteLength(text) + 1000, length);
-    return life.logger.stats().queued >= setup.maxEvents || bytes >= setup.maxBytes / 2;
+    const { queued } = life.logger.stats();
+    // At most so much: which of them they are cannot be told. What an earlier run was told too late that the sink has, is in the queue again.
+    const sizes = [...this.model.taken.values()]
+      .filter(({ id }) => !life.connection.confirmed.has(id))
+      .map(({ text }) => Buffer.byteLength(text) + 1000);
+    const most = sizes.toSorted((one, other) => other - one).slice(0, queued);
+    const bytes = most.reduce((sum, size) => sum + size, length);
+    return queued >= setup.maxEvents || bytes >= setup.maxBytes / 2;
   }
 }
